@@ -1,0 +1,108 @@
+use crate::{Dims, EngineError, Profile, Result, Tensor, TensorSpec};
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+
+/// A stage ready to run, with its weights in memory.
+pub trait Session: Send {
+    /// What it takes.
+    fn inputs(&self) -> &[TensorSpec];
+
+    /// What it gives.
+    fn outputs(&self) -> &[TensorSpec];
+
+    /// Runs the stage. Every input must be given exactly once, in any order, with the element type and the shape of
+    /// its spec; axes of one name must be equally long. Gives every output, in the order of [`Session::outputs`].
+    fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>>;
+}
+
+/// What a backend implements. Every `RunSession` is a [`Session`]: the checks stand there, once for all backends.
+pub trait RunSession: Send {
+    /// What it takes.
+    fn input_specs(&self) -> &[TensorSpec];
+
+    /// What it gives.
+    fn output_specs(&self) -> &[TensorSpec];
+
+    /// Ranges outside of which it cannot run; empty if there are none.
+    fn limits(&self) -> &Profile;
+
+    /// Runs with checked inputs, in the order of [`RunSession::input_specs`], and gives the outputs in the order of
+    /// [`RunSession::output_specs`]. `dims` holds the length of every named dimension of the inputs.
+    fn run_impl(&mut self, inputs: &[&Tensor], dims: &Dims) -> Result<Vec<Tensor>>;
+}
+
+/// How a session runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionOptions {
+    /// Threads that work on one operation; `None` for one per physical core.
+    pub threads: Option<NonZeroUsize>,
+    /// Whether threads wait busily between operations: a little faster on an idle machine, much slower on a shared one.
+    pub spinning: bool,
+    /// Whether freed memory is kept for the next run: faster, and peak memory stays taken.
+    pub memory_arena: bool,
+    /// Whether weights are rearranged for faster products when the session is made. It costs a private copy of the
+    /// weights; without it, sessions share the pages of the weights file.
+    pub prepack: bool,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { threads: None, spinning: false, memory_arena: true, prepack: true }
+    }
+}
+
+impl<T: RunSession> Session for T {
+    fn inputs(&self) -> &[TensorSpec] {
+        self.input_specs()
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        self.output_specs()
+    }
+
+    fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>> {
+        let mut dims = Dims::default();
+        let inputs = arrange(self.input_specs(), inputs, &mut dims)?;
+        dims.check(self.limits())?;
+        let outputs = self.run_impl(&inputs, &dims)?;
+        let specs = self.output_specs();
+        if outputs.len() != specs.len() {
+            return Err(EngineError::OutputCount { expected: specs.len(), got: outputs.len() });
+        }
+        for (spec, output) in specs.iter().zip(&outputs) {
+            check(spec, output, &mut dims)?;
+        }
+        Ok(specs.iter().map(|spec| spec.name.clone()).zip(outputs).collect())
+    }
+}
+
+fn arrange<'t>(specs: &[TensorSpec], inputs: &[(&str, &'t Tensor)], dims: &mut Dims) -> Result<Vec<&'t Tensor>> {
+    let names = || specs.iter().map(|spec| spec.name.clone()).collect();
+    for (i, (name, _)) in inputs.iter().enumerate() {
+        if !specs.iter().any(|spec| spec.name == *name) {
+            return Err(EngineError::UnknownInput { name: (*name).to_owned(), names: names() });
+        }
+        if inputs[..i].iter().any(|(earlier, _)| earlier == name) {
+            return Err(EngineError::RepeatedInput { name: (*name).to_owned() });
+        }
+    }
+    specs
+        .iter()
+        .map(|spec| {
+            let (_, tensor) = inputs
+                .iter()
+                .find(|(name, _)| *name == spec.name)
+                .ok_or_else(|| EngineError::MissingInput { spec: spec.clone() })?;
+            check(spec, tensor, dims)?;
+            Ok(*tensor)
+        })
+        .collect()
+}
+
+fn check(spec: &TensorSpec, tensor: &Tensor, dims: &mut Dims) -> Result<()> {
+    if spec.dtype != tensor.dtype() {
+        return Err(EngineError::DType { name: spec.name.clone(), expected: spec.dtype, got: tensor.dtype() });
+    }
+    dims.bind(spec, tensor.shape())
+}

@@ -1,0 +1,54 @@
+use egom2p_engine_core::{Device, Profile, RelativePath};
+
+/// What to build, and how.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Where the engines are to run.
+    pub device: Device,
+    /// The stages to build; `None` for all. The others stay in the bundle as they are, unless the export has changed
+    /// a file that they share.
+    pub stages: Option<Vec<String>>,
+    /// Ranges of named dimensions, in place of the export's.
+    pub profile: Profile,
+    /// Whether to build even what has not changed, and to replace a bundle that cannot be read.
+    pub force: bool,
+    /// Whether to check unchanged files against their digests, not only against their size and time.
+    pub verify: bool,
+}
+
+/// What a build did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BuildSummary {
+    /// Engines that were built.
+    pub built: Vec<BuiltVariant>,
+    /// Engines that were as they should be, as stage and variant.
+    pub unchanged: Vec<(String, String)>,
+    /// Engines that the bundle no longer has, as stage and variant.
+    pub dropped: Vec<(String, String)>,
+    /// Files that nothing needs any more, and that were removed.
+    pub removed: Vec<RelativePath>,
+    /// Seconds that it all took.
+    pub secs: f64,
+}
+
+/// One engine that was built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuiltVariant {
+    /// Name of the stage.
+    pub stage: String,
+    /// Name of the variant.
+    pub variant: String,
+    /// Seconds that it took.
+    pub secs: f64,
+    /// Bytes of weights that the engine shares with the export.
+    pub shared_bytes: u64,
+    /// Bytes of the engine's own files.
+    pub own_bytes: u64,
+}
+
+impl BuildSummary {
+    /// Whether there was nothing to do.
+    pub fn nothing_to_do(&self) -> bool {
+        self.built.is_empty() && self.dropped.is_empty() && self.removed.is_empty()
+    }
+}

@@ -1,0 +1,270 @@
+//! What is built again after which change, and what a stopped build leaves.
+
+#![allow(clippy::unwrap_used, reason = "tests panic where they fail")]
+
+mod support;
+
+use egom2p_engine_core::{DimRange, EngineError, Profile};
+use egom2p_engines::{BuildOptions, BuildSummary, Builder, BundleError, BundleManifest};
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{FakeBackend, STAGES, contents, export, flip_byte, models::WEIGHTS};
+use tempfile::TempDir;
+
+struct Bench {
+    folder: TempDir,
+    backend: FakeBackend,
+    options: BuildOptions,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self {
+            folder: tempfile::tempdir().unwrap(),
+            backend: FakeBackend::new(),
+            options: BuildOptions::default(),
+        };
+        export(&bench.exported(), "first");
+        bench
+    }
+
+    fn exported(&self) -> PathBuf {
+        self.folder.path().join("exported")
+    }
+
+    fn bundle(&self) -> PathBuf {
+        self.folder.path().join("bundle")
+    }
+
+    fn try_build(&self) -> Result<BuildSummary, BundleError> {
+        Builder::new(&self.backend, self.options.clone()).build(&self.exported(), &self.bundle(), &mut ())
+    }
+
+    /// Builds, checks that the bundle is whole, and gives what was built.
+    fn build(&self) -> Vec<String> {
+        let summary = self.try_build().unwrap();
+        let built = self.backend.take_built();
+        assert_eq!(summary.built.len(), built.len());
+        self.check_whole();
+        built
+    }
+
+    /// Every listed file is there with its digest, and nothing else is.
+    fn check_whole(&self) {
+        let manifest = BundleManifest::read(&self.bundle()).unwrap();
+        let mut found = contents(&self.bundle());
+        found.remove("bundle.json").unwrap();
+        found.remove("onnx/export.json");
+        for (file, entry) in &manifest.files {
+            let bytes = found.remove(file.as_str()).unwrap_or_else(|| panic!("{file} is missing"));
+            assert_eq!(support::digest(&bytes), entry.blake3, "{file}");
+        }
+        assert!(found.is_empty(), "files that no manifest names: {:?}", found.keys());
+    }
+}
+
+const ALL: [&str; 3] = ["encoder.masked", "encoder.unmasked", "head.default"];
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn nothing_changed_builds_nothing() {
+    let bench = Bench::new();
+    assert_eq!(bench.build(), ALL);
+    let before = contents(&bench.bundle());
+    let summary = bench.try_build().unwrap();
+    assert!(summary.nothing_to_do());
+    assert_eq!(summary.unchanged.len(), ALL.len());
+    assert_eq!(contents(&bench.bundle()), before);
+    assert!(!bench.bundle().join(".partial-build").exists());
+}
+
+#[test]
+fn a_change_rebuilds_what_depends_on_it() {
+    let mut bench = Bench::new();
+    bench.build();
+    export(&bench.exported(), "second");
+    assert_eq!(bench.build(), ["encoder.masked", "encoder.unmasked"], "another ONNX file");
+
+    let range = DimRange { min: 0, opt: 4, max: 16 };
+    bench.options.profile = Profile { dims: [("head_visible".to_owned(), range)].into() };
+    assert_eq!(bench.build(), ["head.default"], "another profile");
+    assert_eq!(BundleManifest::read(&bench.bundle()).unwrap().stages["head"]["default"].profile, bench.options.profile);
+
+    bench.backend.version = "1.1".to_owned();
+    assert_eq!(bench.build(), ALL, "another library");
+    bench.options.force = true;
+    assert_eq!(bench.build(), ALL, "forced");
+    bench.options.force = false;
+    assert_eq!(bench.build(), NOTHING);
+}
+
+#[test]
+fn damage_in_the_bundle_is_repaired() {
+    let mut bench = Bench::new();
+    bench.build();
+    flip_byte(&bench.bundle().join("onnx").join(WEIGHTS));
+    assert_eq!(bench.build(), ALL, "the weights belong to all");
+    let engine = BundleManifest::read(&bench.bundle()).unwrap().stages["head"]["default"].engine[0].clone();
+    fs::remove_file(engine.below(&bench.bundle())).unwrap();
+    assert_eq!(bench.build(), ["head.default"]);
+
+    // A flipped byte behind an unchanged time is found when it is looked for.
+    let file = engine.below(&bench.bundle());
+    let modified = file.metadata().unwrap().modified().unwrap();
+    flip_byte(&file);
+    fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+    bench.options.verify = true;
+    assert_eq!(bench.build(), ["head.default"]);
+}
+
+#[test]
+fn new_times_alone_rebuild_nothing() {
+    let bench = Bench::new();
+    bench.build();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let weights = bench.bundle().join("onnx").join(WEIGHTS);
+    fs::File::options().write(true).open(weights).unwrap().set_modified(later).unwrap();
+    fs::remove_file(bench.bundle().join("stamps.json")).unwrap();
+    assert_eq!(bench.build(), NOTHING);
+}
+
+#[test]
+fn a_failed_build_leaves_the_old_bundle() {
+    let mut bench = Bench::new();
+    bench.build();
+    let before = contents(&bench.bundle());
+    export(&bench.exported(), "second");
+    bench.backend.fail = Some("encoder.unmasked");
+    let error = bench.try_build().unwrap_err();
+    assert!(matches!(error, BundleError::Engine(EngineError::Native { .. })), "{error}");
+    assert_eq!(bench.backend.take_built(), ["encoder.masked"], "it failed in the middle");
+    assert_eq!(contents(&bench.bundle()), before);
+    bench.backend.fail = None;
+    assert_eq!(bench.build(), ["encoder.masked", "encoder.unmasked"]);
+}
+
+#[test]
+fn leftovers_of_a_killed_build_are_removed() {
+    let bench = Bench::new();
+    bench.build();
+    for leftover in [".partial-build/onnx", "engines/.partial-head.default-0123"] {
+        let folder = bench.bundle().join(leftover);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("half"), "half").unwrap();
+    }
+    assert_eq!(bench.build(), NOTHING);
+}
+
+#[test]
+fn selected_stages_are_built_and_the_others_stay() {
+    let mut bench = Bench::new();
+    bench.options.stages = Some(vec!["head".to_owned()]);
+    assert_eq!(bench.build(), ["head.default"]);
+    bench.options.stages = Some(vec!["encoder".to_owned()]);
+    assert_eq!(bench.build(), ["encoder.masked", "encoder.unmasked"]);
+    let manifest = BundleManifest::read(&bench.bundle()).unwrap();
+    assert_eq!(manifest.stages.keys().collect::<Vec<_>>(), ["encoder", "head"]);
+
+    export(&bench.exported(), "second");
+    bench.options.stages = Some(vec!["head".to_owned()]);
+    let summary = bench.try_build().unwrap();
+    assert_eq!(summary.dropped.len(), 2, "the encoders no longer fit the export: {:?}", summary.dropped);
+    bench.check_whole();
+
+    bench.options.stages = Some(vec!["neck".to_owned()]);
+    let error = bench.try_build().unwrap_err();
+    assert!(error.to_string().contains("no stage neck: it has encoder, head\n"), "{error}");
+}
+
+#[test]
+fn an_export_inside_the_bundle_is_used_in_place() {
+    let bench = Bench::new();
+    let onnx = bench.bundle().join("onnx");
+    fs::create_dir_all(bench.bundle()).unwrap();
+    fs::rename(bench.exported(), &onnx).unwrap();
+    let before = contents(&onnx);
+    let build =
+        || Builder::new(&bench.backend, BuildOptions::default()).build(&onnx, &bench.bundle(), &mut ()).unwrap();
+    assert_eq!(build().built.len(), 3);
+    assert_eq!(contents(&onnx), before);
+    bench.check_whole();
+    assert!(build().nothing_to_do());
+
+    export(&onnx, "second");
+    assert_eq!(build().built.len(), 2);
+    bench.check_whole();
+    flip_byte(&onnx.join("head.default.onnx"));
+    let again = Builder::new(&bench.backend, BuildOptions::default()).build(&onnx, &bench.bundle(), &mut ());
+    assert!(matches!(again, Err(BundleError::ExportedFile { .. })), "{again:?}");
+}
+
+#[test]
+fn a_changed_or_missing_export_is_refused() {
+    let bench = Bench::new();
+    flip_byte(&bench.exported().join(WEIGHTS));
+    let error = bench.try_build().unwrap_err();
+    assert!(matches!(error, BundleError::ExportedFile { .. }), "{error}");
+    assert!(contents(&bench.bundle()).is_empty(), "nothing half-made is left");
+    fs::remove_file(bench.exported().join(WEIGHTS)).unwrap();
+    let error = bench.try_build().unwrap_err();
+    assert!(matches!(error, BundleError::Engine(EngineError::Read { .. })), "{error}");
+    fs::remove_file(bench.exported().join("export.json")).unwrap();
+    let error = bench.try_build().unwrap_err();
+    assert!(matches!(error, BundleError::Engine(EngineError::Read { .. })), "{error}");
+}
+
+#[test]
+fn broken_export_manifests_are_refused() {
+    let bench = Bench::new();
+    let file = bench.exported().join("export.json");
+    let good = fs::read_to_string(&file).unwrap();
+    for (from, to, expected) in [
+        ("\"schema\": 1", "\"schema\": 2", "has schema 2: this program reads schema 1"),
+        ("\"preset\"", "\"perset\"", "unknown field `perset`"),
+        ("encoder.masked.onnx\",\n", "../encoder.masked.onnx\",\n", "not a path inside its folder"),
+        ("encoder.masked.onnx\",\n", "other.onnx\",\n", "names other.onnx, which is not listed"),
+        ("\"name\": \"masked\"", "\"name\": \"../masked\"", "is no name of a stage or variant"),
+        ("\"name\": \"masked\"", "\"name\": \"unmasked\"", "stands twice"),
+        ("\"max\": 8", "\"max\": 1", "out of order"),
+    ] {
+        assert!(good.contains(from), "{from}");
+        fs::write(&file, good.replacen(from, to, 1)).unwrap();
+        let error = bench.try_build().unwrap_err().to_string();
+        assert!(error.contains(expected), "{from}: {error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+    }
+    fs::write(&file, &good[..good.len() / 2]).unwrap();
+    assert!(bench.try_build().unwrap_err().to_string().contains("is not valid: EOF"));
+}
+
+#[test]
+fn options_that_fit_no_stage_are_refused() {
+    let mut bench = Bench::new();
+    let range = DimRange { min: 0, opt: 1, max: 2 };
+    bench.options.profile = Profile { dims: [("width".to_owned(), range)].into() };
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("a range for width, which no stage has: the stages have encoder_visible"), "{error}");
+    bench.options.profile = Profile { dims: [("head_visible".to_owned(), DimRange { min: 3, ..range })].into() };
+    assert!(bench.try_build().unwrap_err().to_string().contains("out of order"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bundle_that_cannot_be_written_gives_one_error() {
+    let bench = Bench::new();
+    fs::write(bench.bundle(), "a file stands where the folder belongs").unwrap();
+    let error = bench.try_build().unwrap_err();
+    assert!(matches!(error, BundleError::Engine(EngineError::Write { .. })), "{error}");
+    assert_eq!(STAGES.len(), 2);
+    assert!(Path::new(&bench.bundle()).is_file());
+}
+
+#[test]
+fn a_damaged_bundle_is_replaced_only_by_force() {
+    let mut bench = Bench::new();
+    bench.build();
+    fs::write(bench.bundle().join("bundle.json"), "{").unwrap();
+    assert!(matches!(bench.try_build().unwrap_err(), BundleError::Damaged { .. }));
+    bench.options.force = true;
+    assert_eq!(bench.build(), ALL);
+}

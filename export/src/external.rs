@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+
+use egom2p_graph::{DType, Graph, Literal, LiteralData, Op};
+
+use crate::ExportError;
+
+/// Tensors start at multiples of this many bytes, so that readers can map them page by page.
+pub const ALIGNMENT_BYTES: u64 = 4096;
+
+/// Constants of a graph that are smaller than this stand in the ONNX file itself.
+pub const EMBEDDED_BELOW_BYTES: usize = 1024;
+
+/// Where every tensor of one weights file lies: decided by names and shapes alone, before any value is read.
+///
+/// The file holds the parameters of all the graphs that share it, and their large constants, each once; sorted by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExternalLayout {
+    location: String,
+    entries: BTreeMap<String, ExternalTensor>,
+    n_bytes: u64,
+}
+
+/// A tensor in a weights file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExternalTensor {
+    /// Its element type.
+    pub dtype: DType,
+    /// The size of every axis.
+    pub shape: Vec<usize>,
+    /// Where it starts in the file, a multiple of [`ALIGNMENT_BYTES`].
+    pub offset_bytes: u64,
+    /// Its size.
+    pub n_bytes: u64,
+}
+
+impl ExternalLayout {
+    /// The layout of the file `location` (a name relative to the ONNX files) that `graphs` share.
+    pub fn new<'a>(
+        location: impl Into<String>,
+        graphs: impl IntoIterator<Item = &'a Graph>,
+    ) -> Result<Self, ExportError> {
+        let mut shapes: BTreeMap<String, (DType, Vec<usize>)> = BTreeMap::new();
+        for graph in graphs {
+            let params = graph.params().map(|(name, shape)| (name.to_owned(), DType::F32, shape));
+            let constants = large_constants(graph)
+                .map(|literal| (constant_name(literal), literal.dtype(), literal.shape().to_vec()));
+            for (name, dtype, shape) in params.chain(constants) {
+                let known = shapes.entry(name.clone()).or_insert_with(|| (dtype, shape.clone()));
+                if known.1 != shape {
+                    return Err(ExportError::Shape { name, expected: known.1.clone(), actual: shape });
+                }
+            }
+        }
+        let mut n_bytes = 0_u64;
+        let mut entries = BTreeMap::new();
+        for (name, (dtype, shape)) in shapes {
+            let too_large = || ExportError::TooLarge { name: name.clone(), shape: shape.clone() };
+            let offset_bytes = n_bytes.checked_next_multiple_of(ALIGNMENT_BYTES).ok_or_else(too_large)?;
+            let element_bytes = dtype.size_bytes() as u64;
+            let length = shape.iter().try_fold(element_bytes, |product, &size| product.checked_mul(size as u64));
+            let length = length.ok_or_else(too_large)?;
+            n_bytes = offset_bytes.checked_add(length).ok_or_else(too_large)?;
+            entries.insert(name, ExternalTensor { dtype, shape, offset_bytes, n_bytes: length });
+        }
+        Ok(Self { location: location.into(), entries, n_bytes })
+    }
+
+    /// The file's name, as ONNX files refer to it.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The tensors by name; large constants are called `constant.` and a digest of their contents.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &ExternalTensor)> {
+        self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// The tensor called `name`.
+    pub fn tensor(&self, name: &str) -> Option<&ExternalTensor> {
+        self.entries.get(name)
+    }
+
+    /// The size of the whole file.
+    pub fn n_bytes(&self) -> u64 {
+        self.n_bytes
+    }
+}
+
+/// The constants of `graph` that belong in the weights file.
+pub(crate) fn large_constants(graph: &Graph) -> impl Iterator<Item = &Literal> {
+    graph.nodes().iter().filter_map(|node| match &node.op {
+        Op::Constant(literal) if !is_embedded(literal) => Some(literal),
+        _ => None,
+    })
+}
+
+/// Whether a constant is small enough to stand in the ONNX file.
+pub(crate) fn is_embedded(literal: &Literal) -> bool {
+    literal.data().len() * literal.dtype().size_bytes() < EMBEDDED_BELOW_BYTES
+}
+
+/// The name of a large constant in the weights file, which follows from its contents.
+pub(crate) fn constant_name(literal: &Literal) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("{}{:?}", literal.dtype(), literal.shape()).as_bytes());
+    hasher.update(&little_endian(literal.data()));
+    let digest = hasher.finalize();
+    format!("constant.{}", &digest.to_hex()[..16])
+}
+
+/// The bytes of values as ONNX stores them.
+pub(crate) fn little_endian(data: &LiteralData) -> Vec<u8> {
+    match data {
+        LiteralData::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        LiteralData::I64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        LiteralData::Bool(values) => values.iter().map(|&value| u8::from(value)).collect(),
+    }
+}

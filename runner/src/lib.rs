@@ -1,0 +1,19 @@
+//! The egom2p binary: video in, guided decoding, predictions out.
+
+pub mod clips;
+pub mod decoding;
+pub mod engine_stages;
+pub mod frames;
+pub mod generation;
+pub mod io;
+pub mod motion;
+pub mod pipeline;
+pub mod predictions;
+pub mod profiles;
+mod routing;
+pub mod run_report;
+pub mod source_digests;
+pub mod stages;
+pub mod tensors;
+pub mod tokenizer;
+pub mod video;

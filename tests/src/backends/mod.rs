@@ -1,0 +1,7 @@
+//! What graphs run on.
+
+mod interpreter;
+mod onnxruntime;
+
+pub use interpreter::Interpreter;
+pub use onnxruntime::ExportedToOnnxRuntime;

@@ -1,0 +1,38 @@
+//! The programs of this workspace.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use crate::{process, workspace::Workspace};
+
+/// The `egom2p` and `egom2p-video` programs as users get them: the release profile.
+pub(crate) struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds both; quick where nothing changed.
+    pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
+        process::run(&mut workspace.cargo(&[
+            "build",
+            "--release",
+            "--quiet",
+            "--package",
+            "egom2p",
+            "--package",
+            "egom2p-video",
+        ]))?;
+        Ok(Self { folder: workspace.target().join("release") })
+    }
+
+    /// A command of `egom2p`.
+    pub(crate) fn egom2p(&self) -> Command {
+        Command::new(self.folder.join("egom2p"))
+    }
+
+    /// A command of `egom2p-video`.
+    pub(crate) fn video(&self) -> Command {
+        Command::new(self.folder.join("egom2p-video"))
+    }
+}

@@ -1,0 +1,55 @@
+//! Where things are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+
+use crate::console::failure;
+
+/// The project's folder.
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The workspace that `cargo xtask` was called in.
+    pub(crate) fn find() -> Result<Self> {
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let root = manifest.as_deref().and_then(Path::parent).filter(|root| root.join("Cargo.lock").is_file());
+        root.map(|root| Self { root: root.to_owned() }).ok_or_else(|| {
+            failure("xtask does not know its workspace", "start it as \"cargo xtask\" in the project's folder")
+        })
+    }
+
+    /// The project's folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where downloads and results are kept.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// A cargo command in the workspace, which knows where this architecture's OpenCV is and keeps its output inside
+    /// the project's folder.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(arguments).current_dir(&self.root).env("CARGO_TARGET_DIR", self.target());
+        let triplet = format!("{}-linux-gnu", env::consts::ARCH);
+        if env::consts::ARCH != "x86_64" && env::var_os("OPENCV_LINK_PATHS").is_none() {
+            cargo.env("OPENCV_LINK_PATHS", format!("/usr/lib/{triplet}"));
+            cargo.env("OPENCV_INCLUDE_PATHS", format!("/usr/include/opencv4,/usr/include/{triplet}/opencv4"));
+        }
+        cargo
+    }
+
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.root.join("target")
+    }
+}
