@@ -88,10 +88,9 @@ impl ExternalLayout {
 
 /// The constants of `graph` that belong in the weights file.
 pub(crate) fn large_constants(graph: &Graph) -> impl Iterator<Item = &Literal> {
-    graph.nodes().iter().filter_map(|node| match &node.op {
-        Op::Constant(literal) if !is_embedded(literal) => Some(literal),
-        _ => None,
-    })
+    let constants =
+        graph.nodes().iter().filter_map(|node| if let Op::Constant(literal) = &node.op { Some(literal) } else { None });
+    constants.filter(|literal| !is_embedded(literal))
 }
 
 /// Whether a constant is small enough to stand in the ONNX file.

@@ -115,10 +115,8 @@ pub fn export_folder(folder: &Path, export: &FolderExport<'_>) -> Result<ExportR
         report.files.insert(name.clone(), FileEntry { bytes: bytes.len() as u64, blake3 });
     }
     let manifest = manifest(export, &layouts, &made, report.files.clone())?;
-    let mut json = serde_json::to_vec_pretty(&manifest).expect("a manifest can be written as JSON");
-    json.push(b'\n');
-    report.put(&mut pending, folder, &file(RECORD_FILE)?, &new_record.to_json())?;
-    report.put(&mut pending, folder, &file(EXPORT_MANIFEST_FILE)?, &json)?;
+    report.put(&mut pending, folder, &file(RECORD_FILE)?, &json(&new_record, folder)?)?;
+    report.put(&mut pending, folder, &file(EXPORT_MANIFEST_FILE)?, &json(&manifest, folder)?)?;
     pending.publish()?;
 
     let stale = earlier.map(|earlier| earlier.files).unwrap_or_default().into_keys();
@@ -251,6 +249,12 @@ fn inputs(layout: &ExternalLayout, weights: &WeightsExport<'_>) -> Digest {
         hasher.update(format!("{name} {} {:?} {}\n", tensor.dtype, tensor.shape, tensor.offset_bytes).as_bytes());
     }
     Digest::from_bytes(*hasher.finalize().as_bytes())
+}
+
+fn json(value: &impl serde::Serialize, folder: &Path) -> Result<Vec<u8>, ExportError> {
+    let mut json = serde_json::to_vec_pretty(value).map_err(|error| ExportError::io("write", folder)(error.into()))?;
+    json.push(b'\n');
+    Ok(json)
 }
 
 fn onnx_file(stage: &StageExport<'_>) -> Result<RelativePath, ExportError> {

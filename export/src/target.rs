@@ -2,7 +2,7 @@ use std::fmt;
 
 /// The operator set that a model is written in, and with it what may be used: the one place that names versions.
 ///
-/// Both are read by ONNX Runtime 1.31 and by TensorRT 10 and later.
+/// Both are read by ONNX Runtime 1.31 and by `TensorRT` 10 and later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Opset {
     /// Operator set 19: `Gelu` is spelt out with `Erf`.
@@ -17,7 +17,7 @@ pub enum Opset {
 pub enum Target {
     /// ONNX Runtime on a CPU: its own operators (`com.microsoft`) wherever they are faster.
     OnnxRuntimeCpu,
-    /// Any reader of ONNX, such as TensorRT: operators of the standard only.
+    /// Any reader of ONNX, such as `TensorRT`: operators of the standard only.
     Standard {
         /// The operator set.
         opset: Opset,

@@ -90,15 +90,24 @@ impl WeightsFolder {
         Ok(folder)
     }
 
+    /// Whether a folder holds weights of these sizes already: `false` where it has no config, or does not exist. Fails
+    /// where it holds weights of another model.
+    pub fn check_fits(path: &Path, config: &ModelConfig) -> Result<bool, WeightsFolderError> {
+        let file = path.join(CONFIG_FILE);
+        match fs::read_to_string(&file) {
+            Ok(text) if ModelConfig::from_json(&text)? == *config => Ok(true),
+            Ok(_) => Err(WeightsFolderError::OtherConfig { path: path.to_owned() }),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(source) => Err(WeightsFolderError::Config { path: file, source }),
+        }
+    }
+
     /// Writes the config of a folder that is about to be filled; fails where another model's is.
     pub fn create(path: &Path, config: &ModelConfig) -> Result<Self, WeightsFolderError> {
         let file = path.join(CONFIG_FILE);
         let folder = Self { path: path.to_owned(), config: config.clone() };
-        match fs::read_to_string(&file) {
-            Ok(text) if ModelConfig::from_json(&text)? == *config => return Ok(folder),
-            Ok(_) => return Err(WeightsFolderError::OtherConfig { path: path.to_owned() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(WeightsFolderError::Config { path: file, source }),
+        if Self::check_fits(path, config)? {
+            return Ok(folder);
         }
         let failed = |source| WeightsFolderError::Write { path: file.clone(), source };
         fs::create_dir_all(path).map_err(failed)?;

@@ -1,6 +1,7 @@
 //! The subcommands, one file each: what was typed, and what it does.
 
 mod build;
+mod clean_up;
 mod compare;
 mod decoding;
 mod doctor;
@@ -45,10 +46,15 @@ enum Command {
     Inspect(inspect::Args),
     /// Say what this machine has and what follows
     Doctor(doctor::Args),
+    #[command(hide = true)]
+    CleanUp(clean_up::Args),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        if !matches!(self.command, Command::CleanUp(_)) {
+            clean_up::on_interrupt()?;
+        }
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Import(args) => import::run(&args),
@@ -59,6 +65,7 @@ impl Cli {
             Command::Compare(args) => compare::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::CleanUp(args) => clean_up::run(&args),
         }
     }
 }

@@ -17,3 +17,4 @@ pub mod stages;
 pub mod tensors;
 pub mod tokenizer;
 pub mod video;
+pub mod weights_check;

@@ -6,14 +6,14 @@ mod console;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use egom2p::io::partial;
 
 fn main() -> ExitCode {
-    let cli = commands::Cli::parse();
-    if let Err(error) = console::remove_partial_output_on_interrupt() {
-        return console::fail(&error);
-    }
-    match cli.run() {
+    match commands::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => console::fail(&error),
+        Err(error) => {
+            partial::halt().remove();
+            console::fail(&error)
+        }
     }
 }

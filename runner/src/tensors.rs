@@ -8,6 +8,8 @@ use std::{
 use egom2p_engine_core::{Data, EngineError, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
+use crate::io::FileError;
+
 /// The largest file that is read whole.
 const MAX_BYTES: u64 = 8 << 30;
 
@@ -41,13 +43,8 @@ pub enum TensorsError {
         dtype: String,
     },
     /// The file cannot be written.
-    #[error("cannot write {}: {reason}\nchoose a folder that exists and may be written to", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// A tensor is not what it should be.
     #[error(transparent)]
     Tensor(#[from] EngineError),
@@ -81,16 +78,15 @@ pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, TensorsError> 
 
 /// Writes tensors beside `path` and renames.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), TensorsError> {
-    let failed = |reason: String| TensorsError::Write { path: path.to_owned(), reason };
+    let failed = |error| FileError::write(path)(io::Error::other(error));
     let bytes: Vec<(Dtype, Vec<u8>)> = tensors.iter().map(|(_, tensor)| encode(tensor.data())).collect();
     let views = tensors.iter().zip(&bytes).map(|((name, tensor), (dtype, bytes))| {
         let view = TensorView::new(*dtype, tensor.shape().to_vec(), bytes);
-        Ok((name.as_str(), view.map_err(|error| failed(error.to_string()))?))
+        Ok((name.as_str(), view.map_err(failed)?))
     });
     let views: Vec<_> = views.collect::<Result<_, TensorsError>>()?;
-    let file = safetensors::serialize(views, None).map_err(|error| failed(error.to_string()))?;
-    crate::io::write_atomically(path, |output| io::Write::write_all(output, &file))
-        .map_err(|error| failed(error.to_string().lines().next().unwrap_or_default().to_owned()))
+    let file = safetensors::serialize(views, None).map_err(failed)?;
+    Ok(crate::io::write_atomically(path, |output| io::Write::write_all(output, &file))?)
 }
 
 fn data(view: &TensorView<'_>) -> Option<Data> {

@@ -3,3 +3,4 @@
 pub mod backends;
 pub mod goldens;
 pub mod op_suite;
+pub mod published;

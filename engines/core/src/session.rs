@@ -39,16 +39,17 @@ pub struct SessionOptions {
     pub threads: Option<NonZeroUsize>,
     /// Whether threads wait busily between operations: a little faster on an idle machine, much slower on a shared one.
     pub spinning: bool,
-    /// Whether freed memory is kept for the next run: faster, and peak memory stays taken.
+    /// Whether the memory of a run is kept for the next. Without it, sessions that take turns share one peak, and each
+    /// run pays for its memory again.
     pub memory_arena: bool,
-    /// Whether weights are rearranged for faster products when the session is made. It costs a private copy of the
-    /// weights; without it, sessions share the pages of the weights file.
+    /// Whether weights are rearranged for faster products when the session is made. It costs time at the start and a
+    /// private copy of the weights; without it, sessions read the pages of the weights file, which they share.
     pub prepack: bool,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { threads: None, spinning: false, memory_arena: true, prepack: true }
+        Self { threads: None, spinning: false, memory_arena: true, prepack: false }
     }
 }
 

@@ -34,12 +34,12 @@ pub(crate) fn build(library: &Library, request: &BuildRequest<'_>) -> Result<Bui
         backend: NAME,
         action: format!("optimise {}", source_path.display()),
         what: one_line(&error),
-        mend: "re-export with \"egom2p export\", and check that the library is the pinned one: \"egom2p doctor\"",
+        mend: "free space if the disk is full; otherwise re-export with \"egom2p export\" and check the library: \"egom2p doctor\"",
     })?;
 
     let graph_path = partial.0.join(GRAPH_FILE);
     let (mut model, _) = read_model(&graph_path)?;
-    let sources = Sources::new(&source, request.root, request.onnx.parent());
+    let sources = Sources::new(&source, request.root, request.onnx.parent().as_ref())?;
     let own = request.engine_dir.join(&format!("{}.weights", request.name))?;
     let own_partial = partial.0.join("own.weights");
     let shared = share(&mut model, &partial.0, &sources, (&own_partial, &own))?;

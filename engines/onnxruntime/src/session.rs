@@ -7,7 +7,7 @@ use egom2p_engine_core::{
 };
 use ort::memory::MemoryInfo;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{IoBinding, Session};
+use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::{DynValue, TensorRefMut};
 use std::sync::Arc;
 
@@ -18,22 +18,26 @@ pub(crate) struct OrtSession {
     inputs: Arc<[TensorSpec]>,
     outputs: Arc<[TensorSpec]>,
     limits: Profile,
+    run_options: RunOptions,
 }
 
 impl OrtSession {
     pub(crate) fn load(engine: &OrtEngine, options: &SessionOptions) -> Result<Self> {
-        let session = load(engine, options).map_err(|error| EngineError::Native {
+        let failed = |error: ort::Error| EngineError::Native {
             backend: NAME,
             action: format!("load {}", engine.path.display()),
             what: one_line(&error),
             mend: "build the engine again with \"egom2p build --force\"",
-        })?;
+        };
+        let session = load(engine, options).map_err(failed)?;
+        let run_options = run_options(options).map_err(failed)?;
         Ok(Self {
             session,
             label: engine.path.display().to_string(),
             inputs: Arc::clone(&engine.inputs),
             outputs: Arc::clone(&engine.outputs),
             limits: engine.limits.clone(),
+            run_options,
         })
     }
 
@@ -55,7 +59,7 @@ impl OrtSession {
             }
             outputs.push(known);
         }
-        let mut values = self.session.run_binding(&binding)?;
+        let mut values = self.session.run_binding_with_options(&binding, &self.run_options)?;
         let read = |(spec, known): (&TensorSpec, Option<Tensor>)| match known {
             Some(tensor) => Ok(tensor),
             None => read_output(&values.remove(&*spec.name).ok_or_else(|| RunError::Missing(spec.name.clone()))?, spec),
@@ -103,7 +107,7 @@ fn load(engine: &OrtEngine, options: &SessionOptions) -> Result<Session, ort::Er
     };
     // Zero threads means one per physical core.
     let threads = options.threads.map_or(0, std::num::NonZeroUsize::get);
-    let cpu = ort::ep::CPU::default().with_arena_allocator(options.memory_arena).build().error_on_failure();
+    let cpu = ort::ep::CPU::default().with_arena_allocator(true).build().error_on_failure();
     session_builder(engine.library)?
         .with_execution_providers([cpu])?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
@@ -115,6 +119,16 @@ fn load(engine: &OrtEngine, options: &SessionOptions) -> Result<Session, ort::Er
         .with_memory_pattern(false)?
         .with_config_entry("session.model_external_initializers_file_folder_path", root)?
         .commit_from_memory(&engine.graph)
+}
+
+/// The arena serves every run, because it needs less memory at the peak than single allocations do; without
+/// [`SessionOptions::memory_arena`] it is given back after each.
+fn run_options(options: &SessionOptions) -> Result<RunOptions, ort::Error> {
+    let mut run_options = RunOptions::new()?;
+    if !options.memory_arena {
+        run_options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+    }
+    Ok(run_options)
 }
 
 /// Why a run failed.

@@ -7,6 +7,8 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes that are compared first, because most weights that differ do so at once.
+const PROBE_BYTES: usize = 1 << 12;
 /// Alignment of tensors in an engine's own weights file: a cache line.
 const ALIGNMENT: u64 = 64;
 
@@ -23,35 +25,35 @@ pub(crate) struct Shared {
 
 /// The places of the source model's external weights.
 pub(crate) struct Sources {
-    by_name: BTreeMap<String, (TensorProto, External)>,
+    /// By element type and size in bytes: an optimisation that only renames or reshapes a weight keeps both.
+    by_kind: BTreeMap<(i32, u64), Vec<(String, External)>>,
     /// The bundle.
     root: PathBuf,
-    /// The folder in the bundle that the source model's locations are relative to.
-    folder: Option<RelativePath>,
 }
 
 impl Sources {
-    pub(crate) fn new(model: &ModelProto, root: &Path, folder: Option<RelativePath>) -> Self {
-        let tensors = model.graph.iter().flat_map(|graph: &GraphProto| &graph.initializer);
-        let by_name = tensors
-            .filter_map(|tensor| Some((tensor.name.clone(), (tensor.clone(), External::of(tensor).ok()??))))
-            .collect();
-        Self { by_name, root: root.to_owned(), folder }
+    /// The weights of a model whose locations are relative to `folder` in the bundle.
+    pub(crate) fn new(model: &ModelProto, root: &Path, folder: Option<&RelativePath>) -> Result<Self> {
+        let mut by_kind: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for tensor in model.graph.iter().flat_map(|graph: &GraphProto| &graph.initializer) {
+            let Ok(Some(external)) = External::of(tensor) else {
+                continue;
+            };
+            let location = match folder {
+                Some(folder) => folder.join(external.location.as_str())?,
+                None => external.location.clone(),
+            };
+            let kind = (tensor.data_type, external.length);
+            by_kind.entry(kind).or_default().push((tensor.name.clone(), External { location, ..external }));
+        }
+        Ok(Self { by_kind, root: root.to_owned() })
     }
 
-    /// Where the source model has a weight of this name, type and shape.
-    fn find(&self, tensor: &TensorProto, length: u64) -> Result<Option<External>> {
-        let Some((source, external)) = self.by_name.get(&tensor.name) else {
-            return Ok(None);
-        };
-        if source.dims != tensor.dims || source.data_type != tensor.data_type || external.length != length {
-            return Ok(None);
-        }
-        let location = match &self.folder {
-            Some(folder) => folder.join(external.location.as_str())?,
-            None => external.location.clone(),
-        };
-        Ok(Some(External { location, ..external.clone() }))
+    /// Where the source model may have the bytes of a weight: under its own name first.
+    fn candidates(&self, tensor: &TensorProto, length: u64) -> Vec<&External> {
+        let of_kind = self.by_kind.get(&(tensor.data_type, length)).map_or(&[][..], |found| found);
+        let (same, other): (Vec<_>, Vec<_>) = of_kind.iter().partition(|(name, _)| *name == tensor.name);
+        same.into_iter().chain(other).map(|(_, external)| external).collect()
     }
 }
 
@@ -90,7 +92,7 @@ impl Sharing<'_> {
             return Ok(());
         };
         let path = place.location.below(self.written);
-        if let Some(source) = self.sources.find(tensor, place.length)? {
+        for source in self.sources.candidates(tensor, place.length) {
             let source_path = source.location.below(&self.sources.root);
             if self.readers.equal((&path, place.offset), (&source_path, source.offset), place.length)? {
                 source.store(tensor);
@@ -163,7 +165,8 @@ impl Readers {
         let (mut chunk_a, mut chunk_b) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
         let mut done = 0;
         while done < length {
-            let n = (length - done).min(CHUNK_BYTES as u64) as usize;
+            let limit = if done == 0 { PROBE_BYTES } else { CHUNK_BYTES };
+            let n = (length - done).min(limit as u64) as usize;
             self.read(a.0, a.1 + done, &mut chunk_a[..n])?;
             self.read(b.0, b.1 + done, &mut chunk_b[..n])?;
             if chunk_a[..n] != chunk_b[..n] {

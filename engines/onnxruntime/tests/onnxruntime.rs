@@ -74,7 +74,7 @@ fn builds_shares_weights_and_runs_every_shape() {
     let report = build(&backend, bundle.path()).unwrap();
 
     let w_bytes = (HIDDEN * WIDTH * 4) as u64;
-    assert_eq!(report.shared_bytes, w_bytes, "w is shared");
+    assert_eq!(report.shared_bytes, 2 * w_bytes, "w is shared, and so is its reshaped form");
     assert_eq!(report.rewritten, ["w2_transposed"], "what constant folding made is the engine's own");
     assert_eq!(report.files, [path("engines/test-0123.onnx"), path("engines/test-0123.weights")]);
     assert_eq!(std::fs::metadata(report.files[1].below(bundle.path())).unwrap().len(), w_bytes);
@@ -95,12 +95,13 @@ fn builds_shares_weights_and_runs_every_shape() {
             "rounded i64 [batch, visible, 48]",
             "twice f32 [batch, doubled, 8]",
             "folded f32 [batch, visible, 48]",
+            "widened f32 [batch, visible, 48]",
             "mask_again bool [batch, visible]",
         ]
     );
     for options in [
         one_thread(),
-        SessionOptions { prepack: false, memory_arena: false, ..one_thread() },
+        SessionOptions { prepack: true, memory_arena: false, ..one_thread() },
         SessionOptions { threads: NonZeroUsize::new(2), spinning: true, ..one_thread() },
     ] {
         let mut session = engine.session(&options).unwrap();
@@ -118,7 +119,14 @@ fn builds_shares_weights_and_runs_every_shape() {
                 assert_eq!(&folded[row * HIDDEN..][..HIDDEN], product(&x, row, HIDDEN * WIDTH));
             }
             assert_eq!(tensor(2).shape(), [batch, 2 * visible, WIDTH]);
-            assert_eq!(tensor(4), &mask);
+            let widened: Vec<f32> = x
+                .as_f32()
+                .unwrap()
+                .chunks(WIDTH)
+                .flat_map(|x| (0..HIDDEN).map(|o| (0..WIDTH).map(|i| x[i] * weight(i * HIDDEN + o)).sum()))
+                .collect();
+            assert_eq!(tensor(4).as_f32().unwrap(), widened);
+            assert_eq!(tensor(5), &mask);
         }
     }
     std::fs::rename(&moved, bundle.path()).unwrap();

@@ -41,7 +41,7 @@ impl<'a> Pending<'a> {
     }
 
     fn beside(&self, name: &RelativePath) -> PathBuf {
-        self.folder.join(format!(".{name}.partial"))
+        self.folder.join(format!(".partial-{}-{name}", std::process::id()))
     }
 }
 

@@ -67,13 +67,6 @@ impl Record {
             Made { inputs, modified_nanos: modified_nanos(path), file: written.file, tensors: written.tensors.clone() };
         self.weights.insert(name, made);
     }
-
-    /// The record as it stands in the folder.
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("digests, numbers and text can be written as JSON");
-        json.push(b'\n');
-        json
-    }
 }
 
 fn modified_nanos(path: &Path) -> u64 {

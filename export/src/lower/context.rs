@@ -141,19 +141,22 @@ impl<'g> Context<'g> {
 
     /// A node that calls the function `name`, which the model brings along; `body` says what it does, the first time.
     ///
-    /// Within `body`, nodes and constants are the function's own. Weights cannot be read there: they come as inputs.
-    pub(crate) fn call(
+    /// Within `body`, the inputs go by the names given here, and nodes and constants are the function's own.
+    pub(crate) fn call<const N: usize>(
         &mut self,
         name: &'static str,
-        inputs: &[&Wire],
-        body: impl FnOnce(&mut Self, &[Wire]) -> Wire,
+        inputs: [(&'static str, &Wire); N],
+        body: impl FnOnce(&mut Self, [Wire; N]) -> Wire,
     ) -> Wire {
         if self.functions.iter().all(|function| function.name != name) {
-            let path = std::mem::replace(&mut self.path, name.to_owned());
-            let literals = std::mem::take(&mut self.literals);
+            let formal = inputs.map(|(name, _)| Wire(name.into()));
+            let outer = (
+                std::mem::replace(&mut self.path, name.to_owned()),
+                std::mem::replace(&mut self.names, formal.iter().map(|wire| wire.0.to_string()).collect()),
+                std::mem::take(&mut self.literals),
+            );
             self.body = Some(Vec::new());
-            let formal: Vec<Wire> = (0..inputs.len()).map(|index| Wire(format!("{name}/{index}").into())).collect();
-            let output = body(self, &formal);
+            let output = body(self, formal.clone());
             self.functions.push(FunctionProto {
                 name: name.to_owned(),
                 domain: LOCAL.to_owned(),
@@ -163,10 +166,9 @@ impl<'g> Context<'g> {
                 opset_import: vec![opset("", self.target.opset().version())],
                 ..FunctionProto::default()
             });
-            self.path = path;
-            self.literals = literals;
+            (self.path, self.names, self.literals) = outer;
         }
-        self.push(LOCAL, name, inputs, &[])
+        self.push(LOCAL, name, &inputs.map(|(_, wire)| wire), &[])
     }
 
     /// The same values as another type.

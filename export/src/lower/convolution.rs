@@ -97,10 +97,7 @@ fn over_both(
     stride: usize,
     padding: Padding,
 ) -> Result<Value, ExportError> {
-    let graph = l.graph;
-    let shape = &graph.node(node.inputs[0]).fact.shape;
-    let x = l.frames(node.inputs[0])?;
-    let x = l.split(&x, shape)?;
+    let x = l.frame_major(node.inputs[0])?;
     let x = repeat_first(l, &x, kernel[2] - 1);
     let x = l.transpose(&x, &[0, 2, 1, 3, 4]);
     let [weight, bias] = [l.plain(node.inputs[1])?, l.plain(node.inputs[2])?];

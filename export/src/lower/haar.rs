@@ -17,8 +17,7 @@ pub(super) fn patch(l: &mut Lowering<'_>, node: &Node, patch: usize) -> Result<V
     let graph = l.graph;
     let shape = &graph.node(node.inputs[0]).fact.shape;
     let channels = shape[1].as_fixed().unwrap_or_default();
-    let x = l.frames(node.inputs[0])?;
-    let x = l.split(&x, shape)?;
+    let x = l.frame_major(node.inputs[0])?;
     let x = repeat_first(l, &x, patch - 1);
     let to = [
         Dim::product([&node.fact.shape[0], &node.fact.shape[2]]),

@@ -14,6 +14,7 @@ pub(crate) struct Lowering<'g> {
     values: BTreeMap<NodeId, Value>,
     converted: BTreeMap<NodeId, Wire>,
     sizes: BTreeMap<Dim, Wire>,
+    factors: BTreeMap<(&'static str, [i64; 3]), Wire>,
     shapes: BTreeMap<Vec<Dim>, Wire>,
     input_shapes: BTreeMap<&'static str, Wire>,
 }
@@ -49,6 +50,7 @@ impl<'g> Lowering<'g> {
             values,
             converted: BTreeMap::new(),
             sizes: BTreeMap::new(),
+            factors: BTreeMap::new(),
             shapes: BTreeMap::new(),
             input_shapes: BTreeMap::new(),
         })
@@ -90,10 +92,8 @@ impl<'g> Lowering<'g> {
         if let Some(wire) = self.converted.get(&id) {
             return Ok(wire.clone());
         }
-        let plain = self.plain(id)?;
-        let shape = &self.graph.node(id).fact.shape;
-        let split = self.transpose(&plain, &[0, 2, 1, 3, 4]);
-        let wire = self.merge(&split, shape)?;
+        let split = self.frame_major(id)?;
+        let wire = self.merge(&split, &self.graph.node(id).fact.shape)?;
         self.converted.insert(id, wire.clone());
         Ok(wire)
     }
@@ -107,6 +107,16 @@ impl<'g> Lowering<'g> {
     /// `[batch, frames, channels, height, width]` as images.
     pub(crate) fn merge(&mut self, split: &Wire, shape: &[Dim]) -> Result<Wire, ExportError> {
         self.merge_from(split, &frame_major(shape), shape)
+    }
+
+    /// An earlier node, which must be a video, as `[batch, frames, channels, height, width]`.
+    pub(crate) fn frame_major(&mut self, id: NodeId) -> Result<Wire, ExportError> {
+        let shape = &self.graph.node(id).fact.shape;
+        if let Value::Frames(frames) = self.value(id) {
+            return self.split(&frames, shape);
+        }
+        let plain = self.plain(id)?;
+        Ok(self.transpose(&plain, &[0, 2, 1, 3, 4]))
     }
 
     /// Images of a video of the given shape as `[batch, frames, channels, height * width]`.
@@ -190,13 +200,7 @@ impl<'g> Lowering<'g> {
         let (coefficient, factors) = dim.terms();
         let mut product = (coefficient != 1).then(|| self.out.integers(&[coefficient as i64]));
         for (name, mul, add, div) in factors {
-            let mut factor = self.named_size(name, dim)?;
-            for (op, operand, neutral) in [("Mul", mul, 1), ("Add", add, 0), ("Div", div, 1)] {
-                if operand != neutral {
-                    let operand = self.out.integers(&[operand]);
-                    factor = self.out.node(op, &[&factor, &operand], &[]);
-                }
-            }
+            let factor = self.factor(name, [mul, add, div], dim)?;
             product = Some(match product {
                 Some(product) => self.out.node("Mul", &[&product, &factor], &[]),
                 None => factor,
@@ -207,11 +211,26 @@ impl<'g> Lowering<'g> {
         Ok(wire)
     }
 
-    fn named_size(&mut self, name: &'static str, dim: &Dim) -> Result<Wire, ExportError> {
-        let bare = Dim::named(name);
-        if let Some(wire) = self.sizes.get(&bare) {
+    /// `i64 [1]`: `(mul * name + add) / div`, a factor of `dim`.
+    fn factor(&mut self, name: &'static str, numbers: [i64; 3], dim: &Dim) -> Result<Wire, ExportError> {
+        if let Some(wire) = self.factors.get(&(name, numbers)) {
             return Ok(wire.clone());
         }
+        let [mul, add, div] = numbers;
+        let mut wire = if numbers == [1, 0, 1] { self.named(name, dim)? } else { self.factor(name, [1, 0, 1], dim)? };
+        for (op, operand, neutral) in [("Mul", mul, 1), ("Add", add, 0), ("Div", div, 1)] {
+            if operand != neutral {
+                let operand = self.out.integers(&[operand]);
+                wire = self.out.node(op, &[&wire, &operand], &[]);
+            }
+        }
+        self.factors.insert((name, numbers), wire.clone());
+        Ok(wire)
+    }
+
+    /// `i64 [1]`: the size of the dimension `name`, a part of `dim`.
+    fn named(&mut self, name: &'static str, dim: &Dim) -> Result<Wire, ExportError> {
+        let bare = Dim::named(name);
         let graph = self.graph;
         let mut inputs = graph.nodes().iter().enumerate().filter_map(|(index, node): (usize, &Node)| {
             let Op::Input { name } = &node.op else { return None };
@@ -235,9 +254,7 @@ impl<'g> Lowering<'g> {
             shape
         };
         let axis = self.out.integers(&[axis as i64]);
-        let wire = self.out.node("Gather", &[&shape, &axis], &[("axis", Attribute::Int(0))]);
-        self.sizes.insert(bare, wire.clone());
-        Ok(wire)
+        Ok(self.out.node("Gather", &[&shape, &axis], &[("axis", Attribute::Int(0))]))
     }
 }
 

@@ -7,7 +7,7 @@ use egom2p_graph::{
 };
 
 /// Weights that follow from their names.
-pub struct Rule;
+pub(crate) struct Rule;
 
 impl Parameters for Rule {
     fn parameter(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ParameterError> {
@@ -25,7 +25,7 @@ fn finish<const N: usize>(g: Builder, outputs: [(&'static str, NodeId); N]) -> G
 }
 
 /// One pre-norm block with a gated MLP, as in the model's encoder.
-pub fn block() -> Graph {
+pub(crate) fn block() -> Graph {
     let g = Builder::new("block");
     let x = g.input("x", DType::F32, sequence(8));
     let y = g.enter("encoder.0", || {
@@ -43,7 +43,7 @@ pub fn block() -> Graph {
 }
 
 /// Attention under every kind of mask.
-pub fn masks() -> Graph {
+pub(crate) fn masks() -> Graph {
     let g = Builder::new("masks");
     let q = g.input("q", DType::F32, [Dim::from("batch"), "queries".into(), 8.into()]);
     let kv = g.input("kv", DType::F32, sequence(8));
@@ -57,7 +57,7 @@ pub fn masks() -> Graph {
 }
 
 /// Embeddings of rows that are chosen by their kind, and a search for the nearest code.
-pub fn rows() -> Graph {
+pub(crate) fn rows() -> Graph {
     let g = Builder::new("rows");
     let tokens = g.input("tokens", DType::I64, ["batch", "visible"]);
     let kind = g.input("kind", DType::I64, ["batch", "visible"]);
@@ -74,7 +74,7 @@ pub fn rows() -> Graph {
 }
 
 /// A small video encoder: patches, factorised convolutions, resampling and quantisation.
-pub fn video() -> Graph {
+pub(crate) fn video() -> Graph {
     let g = Builder::new("video");
     g.require("frames", 2, 1);
     g.require("height", 8, 8);
@@ -96,7 +96,7 @@ pub fn video() -> Graph {
 }
 
 /// A small video decoder, with a convolution over space and time at once.
-pub fn frames() -> Graph {
+pub(crate) fn frames() -> Graph {
     let g = Builder::new("frames");
     let x = g.input("tokens", DType::I64, ["batch", "t", "h", "w"]).fsq_dequantize(&[8, 5, 5]);
     let x = conv(&g, x, "in", [24, 3], [3, 3, 3]).upsample_nearest();
@@ -105,7 +105,7 @@ pub fn frames() -> Graph {
 }
 
 /// A convolution that is large enough for another algorithm.
-pub fn wide() -> Graph {
+pub(crate) fn wide() -> Graph {
     let g = Builder::new("wide");
     let shape = [Dim::from("batch"), 128.into(), "frames".into(), "height".into(), "width".into()];
     let x = g.input("x", DType::F32, shape);
@@ -115,7 +115,7 @@ pub fn wide() -> Graph {
 }
 
 /// Outputs that are not results of nodes, twice the same result, an input that nothing reads, parts of parameters.
-pub fn corners() -> Graph {
+pub(crate) fn corners() -> Graph {
     let g = Builder::new("corners");
     let x = g.input("x", DType::F32, [Dim::from("batch"), 3.into()]);
     g.input("unused", DType::Bool, ["batch"]);
@@ -123,7 +123,7 @@ pub fn corners() -> Graph {
     let large = (0..400).map(|index| index as f32).collect();
     let large = g.constant(Literal::f32([400], large).expect("counted"));
     let sum = x + x;
-    let _dead = x * x;
+    let _ = x * x;
     let outputs = [
         ("input", x),
         ("parameter", table),
@@ -138,7 +138,7 @@ pub fn corners() -> Graph {
 }
 
 /// Every sample.
-pub fn all() -> Vec<Graph> {
+pub(crate) fn all() -> Vec<Graph> {
     vec![block(), masks(), rows(), video(), frames(), wide(), corners()]
 }
 

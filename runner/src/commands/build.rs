@@ -3,8 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, bail};
+use egom2p::io::partial;
 use egom2p_engine_core::{BuildReport, Device, Profile, RelativePath};
-use egom2p_engines::{BackendKind, BackendOptions, BuildOptions, Builder, Progress, open_backend};
+use egom2p_engines::{BUNDLE_MANIFEST_FILE, BackendKind, BackendOptions, BuildOptions, Builder, Progress, open_backend};
 
 use crate::console;
 
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         verify: args.verify,
     };
     let backend = open_backend(args.backend, &BackendOptions { onnxruntime_library: args.onnxruntime.clone() })?;
-    console::sweep_on_interrupt(&args.out);
+    partial::watch(&args.out, BUNDLE_MANIFEST_FILE)?;
     let summary = Builder::new(backend.as_ref(), options).build(&args.exported, &args.out, &mut Lines)?;
     for (stage, variant) in &summary.dropped {
         console::note(format_args!("dropped {stage} {variant}"));

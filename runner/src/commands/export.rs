@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use egom2p::{profiles::default_profile, source_digests::SourceDigests};
+use egom2p::{io::partial, profiles::default_profile, source_digests::SourceDigests, weights_check::check_weights};
+use egom2p_engine_core::EXPORT_MANIFEST_FILE;
 use egom2p_export::{FolderExport, Opset, StageExport, Target, WeightsExport, export_folder};
 use egom2p_graph::Graph;
 use egom2p_model::{Preset, Stage, Variant, WeightsFolder, stage_graph};
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         })
         .collect();
 
-    console::sweep_on_interrupt(&args.out);
+    partial::watch(&args.out, EXPORT_MANIFEST_FILE)?;
     let mut digests = SourceDigests::read(&args.out);
     let mut parts: Vec<_> = graphs.iter().map(|(stage, ..)| stage.weights_file()).collect();
     parts.sort_unstable();
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for part in parts {
         let file = folder.part(part)?;
+        check_weights(&file, folder.config(), part)?;
         let digest = digests.digest(part.file_name(), file.path())?;
         files.push((part, file, digest));
     }

@@ -3,7 +3,11 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::bail;
-use egom2p_model::{Preset, WeightsFolder, expected_tensors, weights::{ImportSource, import_weights}};
+use egom2p::io::OutputFolder;
+use egom2p_model::{
+    Preset, WeightsFolder, expected_tensors,
+    weights::{ImportSource, import_weights},
+};
 
 use crate::console;
 
@@ -38,9 +42,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if sources.is_empty() {
         bail!("no checkpoint is named\npass at least one of --model, --camera, --gaze, --video-encoder, --video-decoder");
     }
-    console::sweep_on_interrupt(&args.out);
     let config = args.preset.config();
-    let folder = WeightsFolder::create(&args.out, &config)?;
+    WeightsFolder::check_fits(&args.out, &config)?;
+    let output = OutputFolder::new(&args.out)?;
+    let folder = WeightsFolder::create(output.staging(), &config)?;
+    let mut lines = Vec::new();
     for source in sources {
         let part = source.part();
         let bar = console::progress(0, part.file_name());
@@ -50,15 +56,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             ControlFlow::Continue(())
         })?;
         bar.finish_and_clear();
-        console::print(format_args!(
+        lines.push(format!(
             "{}: {} tensors, {:.1} MB, {} aliases agree, {} norm biases are zero",
-            imported.path.display(),
+            args.out.join(part.file_name()).display(),
             imported.n_tensors,
             imported.n_bytes as f64 / 1e6,
             imported.n_aliases,
             imported.n_zero_biases
         ));
     }
+    output.commit()?;
+    lines.iter().for_each(console::print);
     Ok(())
 }
 

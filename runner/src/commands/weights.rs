@@ -1,8 +1,12 @@
 //! `egom2p weights`: weights that follow from a rule.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
+use egom2p::io::OutputFolder;
 use egom2p_model::{ModelConfig, Preset, WeightsFolder, read_golden_json, weights::WeightsPart};
 
 use crate::console;
@@ -55,8 +59,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (Some(golden), _) => Plan::of_golden(golden)?,
         (None, preset) => Plan::of_preset(preset.unwrap_or(Preset::Base)),
     };
-    console::sweep_on_interrupt(&args.out);
-    let folder = WeightsFolder::create(&args.out, &plan.config)?;
+    WeightsFolder::check_fits(&args.out, &plan.config)?;
+    let output = OutputFolder::new(&args.out)?;
+    let folder = WeightsFolder::create(output.staging(), &plan.config)?;
+    let mut lines = Vec::new();
     for part in args.parts.as_ref().unwrap_or(&plan.parts) {
         let bar = console::progress(0, part.file_name());
         let written = folder.write_reproducible(*part, args.seed.unwrap_or(plan.seed), |done, total| {
@@ -64,8 +70,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             bar.set_position(done);
         })?;
         bar.finish_and_clear();
-        console::print(format_args!("{}: {:.1} MB", written.path.display(), written.n_bytes as f64 / 1e6));
+        let path = args.out.join(part.file_name());
+        lines.push(format!("{}: {:.1} MB", path.display(), written.n_bytes as f64 / 1e6));
     }
+    output.commit()?;
+    lines.iter().for_each(console::print);
     Ok(())
 }
 

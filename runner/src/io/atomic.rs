@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -6,11 +6,14 @@ use super::FileError;
 use super::partial::Partial;
 
 /// Writes a file beside its place and renames it there once it is whole and on disk. On an error, nothing of it is left
-/// and a file that was there before stays as it was.
+/// and a file that was there before stays as it was. Folders and devices are not replaced.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), FileError> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(FileError::NotAFile { path: path.to_owned() });
+    }
     let result = Partial::beside(path).and_then(|partial| {
         write_whole(partial.path(), write)?;
         partial.rename(path)
@@ -64,11 +67,20 @@ mod tests {
         let path = folder.path().join("camera.npy");
         let result = write_atomically(&path, |file| {
             file.write_all(b"half")?;
-            partial::remove_all();
+            partial::halt().remove();
             assert_eq!(fs::read_dir(folder.path())?.count(), 0);
             Ok(())
         });
         assert!(result.is_err());
+    }
+
+    #[test]
+    fn folders_and_devices_are_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in [folder.path(), std::path::Path::new("/dev/null")] {
+            let result = write_atomically(path, |file| file.write_all(b"new"));
+            assert!(matches!(result, Err(FileError::NotAFile { .. })));
+        }
     }
 
     #[test]

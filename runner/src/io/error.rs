@@ -88,6 +88,12 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder or a device is where the output file should be.
+    #[error("{} is not a file\nchoose another output file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// Something else is where the output folder should be.
     #[error("{} is not a folder\nchoose another output folder", path.display())]
     NotAFolder {

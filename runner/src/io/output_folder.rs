@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::FileError;
 use super::atomic::write_whole;
-use super::partial::Partial;
+use super::partial::{self, Partial};
 
-/// The outputs of one job, collected in a hidden folder beside their destination and moved there together.
+/// The outputs of one job, collected in a hidden folder and moved to their destination together. The hidden folder is in
+/// the destination where that exists, which may be a disk of its own, else beside it.
 ///
 /// Dropping this without [`Self::commit`] removes everything that was written.
 #[derive(Debug)]
@@ -19,23 +20,27 @@ impl OutputFolder {
     /// Prepares outputs for `destination`, which may exist. Fails at once where it, or its parent, cannot be written.
     pub fn new(destination: &Path) -> Result<Self, FileError> {
         let destination = std::path::absolute(destination).map_err(FileError::write(destination))?;
-        if let Some(parent) = destination.parent() {
-            fs::create_dir_all(parent).map_err(FileError::write(parent))?;
-        }
-        match fs::metadata(&destination) {
+        let partial = match fs::metadata(&destination) {
             Ok(metadata) if !metadata.is_dir() => return Err(FileError::NotAFolder { path: destination }),
-            Ok(_) => try_to_write(&destination).map_err(FileError::write(&destination))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(FileError::write(&destination)(error)),
-        }
-        let partial = Partial::beside(&destination).map_err(FileError::write(&destination))?;
-        fs::create_dir(partial.path()).map_err(FileError::write(partial.path()))?;
+            Ok(_) => Partial::inside(&destination),
+            Err(_) => {
+                let parent = destination.parent().unwrap_or(&destination);
+                partial::make_folder(parent).map_err(FileError::write(&destination))?;
+                Partial::beside(&destination).map_err(FileError::write(&destination))?
+            }
+        };
+        fs::create_dir(partial.path()).map_err(FileError::write(&destination))?;
         Ok(Self { destination, partial })
     }
 
     /// Where the outputs will be.
     pub fn destination(&self) -> &Path {
         &self.destination
+    }
+
+    /// The hidden folder, for writers that lay out a whole folder.
+    pub fn staging(&self) -> &Path {
+        self.partial.path()
     }
 
     /// Where to write the output `name` until the commit, for writers that need a path. The name may have folders, which
@@ -46,11 +51,11 @@ impl OutputFolder {
         if !inside || relative.file_name().is_none() {
             return Err(FileError::OutputName { name: name.to_owned() });
         }
-        let path = self.partial.path().join(relative);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(FileError::write(parent))?;
+        if let Some(parent) = relative.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            let parent = self.partial.path().join(parent);
+            fs::create_dir_all(&parent).map_err(FileError::write(&self.destination.join(name)))?;
         }
-        Ok(path)
+        Ok(self.partial.path().join(relative))
     }
 
     /// Writes the output `name`, which must be new.
@@ -63,12 +68,13 @@ impl OutputFolder {
         write_whole(&path, write).map_err(FileError::write(&self.destination.join(name)))
     }
 
-    /// Moves every output to the destination, file by file, replacing files of the same name; returns their paths,
-    /// ascending.
+    /// Moves every output to the destination, file by file, replacing files of the same name: JSON, which describes the
+    /// others, last. Returns their paths, ascending. An interrupt waits until all are there.
     pub fn commit(self) -> Result<Vec<PathBuf>, FileError> {
         let mut names = Vec::new();
         list(self.partial.path(), Path::new(""), &mut names).map_err(FileError::read(self.partial.path()))?;
-        names.sort();
+        names.sort_by_key(|name| (name.extension().is_some_and(|extension| extension == "json"), name.clone()));
+        let halt = partial::halt();
         fs::create_dir_all(&self.destination).map_err(FileError::write(&self.destination))?;
         let mut paths = Vec::with_capacity(names.len());
         for name in names {
@@ -79,14 +85,10 @@ impl OutputFolder {
             fs::rename(self.partial.path().join(&name), &path).map_err(FileError::write(&path))?;
             paths.push(path);
         }
+        drop(halt);
+        paths.sort();
         Ok(paths)
     }
-}
-
-/// Creates and removes an empty file.
-fn try_to_write(folder: &Path) -> io::Result<()> {
-    let probe = Partial::beside(&folder.join("output"))?;
-    File::create_new(probe.path()).map(drop)
 }
 
 fn list(folder: &Path, prefix: &Path, names: &mut Vec<PathBuf>) -> io::Result<()> {

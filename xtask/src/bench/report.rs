@@ -19,8 +19,15 @@ pub(super) struct Job {
     secs: f64,
     peak_bytes: u64,
     n_tokens: usize,
-    /// Wall time per part in the order of first use.
-    parts: Vec<(String, f64)>,
+    parts: Vec<Part>,
+}
+
+/// An engine, or what is done around the engines.
+struct Part {
+    name: String,
+    secs: f64,
+    /// How often it ran and how long it took to load, for an engine.
+    engine: Option<(u64, f64)>,
 }
 
 impl Job {
@@ -31,25 +38,31 @@ impl Job {
         let run: Value = serde_json::from_str(&text)
             .with_context(|| format!("{} is no JSON\nbuild egom2p again", path.display()))?;
         let unexpected = |field: &str| failure(format_args!("{} has no {field}", path.display()), "build egom2p again");
-        let mut parts: Vec<(String, f64)> = Vec::new();
-        let mut n_tokens = 0;
-        for step in run["steps"].as_array().ok_or_else(|| unexpected("steps"))? {
-            n_tokens += step["positions"].as_array().ok_or_else(|| unexpected("positions of a step"))?.len();
-            for (part, secs) in step["secs"].as_object().ok_or_else(|| unexpected("secs of a step"))? {
-                add(&mut parts, part, secs.as_f64().ok_or_else(|| unexpected("secs of a step"))?);
-            }
+        let number = |value: &Value, field: &str| value[field].as_f64().ok_or_else(|| unexpected(field));
+        let mut parts = Vec::new();
+        for (name, engine) in run["engines"].as_object().ok_or_else(|| unexpected("engines"))? {
+            let calls = engine["calls"].as_u64().ok_or_else(|| unexpected("calls"))?;
+            parts.push(Part {
+                name: name.clone(),
+                secs: number(engine, "secs")?,
+                engine: Some((calls, number(engine, "load_secs")?)),
+            });
         }
-        for (part, secs) in run["secs"].as_object().ok_or_else(|| unexpected("secs"))? {
-            add(&mut parts, part, secs.as_f64().ok_or_else(|| unexpected("secs"))?);
+        let steps = run["steps"].as_array().ok_or_else(|| unexpected("steps"))?;
+        let sampling: f64 = steps.iter().map(|step| number(&step["secs"], "sampling")).sum::<Result<_>>()?;
+        parts.push(Part { name: "guidance and sampling".to_owned(), secs: sampling, engine: None });
+        for name in ["tokenize", "generate", "detokenize"] {
+            parts.push(Part { name: format!("all of {name}"), secs: number(&run["secs"], name)?, engine: None });
         }
+        let n_tokens = steps.iter().filter_map(|step| step["positions"].as_array()).map(Vec::len).sum();
         Ok(Self { name: name.to_owned(), secs, peak_bytes, n_tokens, parts })
     }
 }
 
-fn add(parts: &mut Vec<(String, f64)>, name: &str, secs: f64) {
-    match parts.iter_mut().find(|(known, _)| known == name) {
-        Some((_, sum)) => *sum += secs,
-        None => parts.push((name.to_owned(), secs)),
+impl Part {
+    fn json(&self) -> Value {
+        let (calls, load_secs) = self.engine.unzip();
+        json!({ "name": self.name, "secs": self.secs, "calls": calls, "load_secs": load_secs })
     }
 }
 
@@ -69,8 +82,11 @@ impl Report {
             let rate = job.n_tokens as f64 / job.secs;
             let peak = format!("{:.2} GB", job.peak_bytes as f64 / 1e9);
             print(format_args!("{:<28} {:>9.3} {:>9} {rate:>10.1} {peak:>11}", job.name, job.secs, job.n_tokens));
-            for (part, secs) in &job.parts {
-                print(format_args!("  {part:<26} {secs:>9.3}"));
+            for Part { name, secs, engine } in &job.parts {
+                let engine = engine.map_or_else(String::new, |(calls, load_secs)| {
+                    format!("  {calls} calls, loaded in {load_secs:.3} s")
+                });
+                print(format_args!("  {name:<26} {secs:>9.3}{engine}"));
             }
         }
     }
@@ -78,15 +94,13 @@ impl Report {
     /// Writes the numbers as JSON.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
         let jobs = self.jobs.iter().map(|job| {
-            let parts: serde_json::Map<String, Value> =
-                job.parts.iter().map(|(name, secs)| (name.clone(), json!(secs))).collect();
             json!({
                 "name": job.name,
                 "secs": job.secs,
                 "n_tokens": job.n_tokens,
                 "tokens_per_sec": job.n_tokens as f64 / job.secs,
                 "peak_memory_bytes": job.peak_bytes,
-                "parts_secs": parts,
+                "parts": job.parts.iter().map(Part::json).collect::<Vec<_>>(),
             })
         });
         let text = format!("{:#}\n", json!({ "preset": self.preset, "jobs": jobs.collect::<Vec<_>>() }));

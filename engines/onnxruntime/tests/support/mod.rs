@@ -19,7 +19,8 @@ pub(crate) fn weight(i: usize) -> f32 {
 }
 
 /// `projected = where(mask, x w^T + bias, 0)`, `rounded = i64(projected)` towards zero, `twice = concat(x, x)`, `folded = x w2^T`
-/// with the transposition of `w2` written as a node, so that an optimiser makes it a new weight.
+/// with the transposition of `w2` written as a node, so that an optimiser makes it a new weight; `widened = x v`
+/// with `v` = `w` reshaped to [8, 48] by a node, which an optimiser makes a new name for the same bytes.
 /// `x` f32 [batch, visible, 8], `mask` bool [batch, visible]; `w` and `w2` [48, 8] are external, `bias` [48] is not.
 pub(crate) fn model() -> ModelProto {
     let n_bytes = HIDDEN * WIDTH * 4;
@@ -34,6 +35,8 @@ pub(crate) fn model() -> ModelProto {
             node("", "Concat", &["x", "x"], "twice", vec![int("axis", 1)]),
             node("", "Transpose", &["w2"], "w2_transposed", vec![ints("perm", &[1, 0])]),
             node("", "MatMul", &["x", "w2_transposed"], "folded", vec![]),
+            node("", "Reshape", &["w", "wide_shape"], "w_wide", vec![]),
+            node("", "MatMul", &["x", "w_wide"], "widened", vec![]),
             node("", "Identity", &["mask"], "mask_again", vec![]),
         ],
         initializer: vec![
@@ -41,13 +44,8 @@ pub(crate) fn model() -> ModelProto {
             external("w2", WEIGHTS, n_bytes, n_bytes),
             inline_f32("bias", &[HIDDEN], &[0.25; HIDDEN]),
             inline_f32("zero", &[], &[0.0]),
-            TensorProto {
-                name: "last_axis".to_owned(),
-                dims: vec![1],
-                data_type: DataType::Int64 as i32,
-                raw_data: Some((-1_i64).to_le_bytes().to_vec()),
-                ..Default::default()
-            },
+            inline_i64("last_axis", &[-1]),
+            inline_i64("wide_shape", &[WIDTH as i64, HIDDEN as i64]),
         ],
         input: vec![
             value("x", DataType::Float, &["batch", "visible", "8"]),
@@ -58,6 +56,7 @@ pub(crate) fn model() -> ModelProto {
             value("rounded", DataType::Int64, &["batch", "visible", "48"]),
             value("twice", DataType::Float, &["batch", "doubled", "8"]),
             value("folded", DataType::Float, &["batch", "visible", "48"]),
+            value("widened", DataType::Float, &["batch", "visible", "48"]),
             value("mask_again", DataType::Bool, &["batch", "visible"]),
         ],
         ..Default::default()
@@ -129,6 +128,16 @@ pub(crate) fn inline_f32(name: &str, dims: &[usize], data: &[f32]) -> TensorProt
         name: name.to_owned(),
         dims: dims.iter().map(|length| *length as i64).collect(),
         data_type: DataType::Float as i32,
+        raw_data: Some(data.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn inline_i64(name: &str, data: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: vec![data.len() as i64],
+        data_type: DataType::Int64 as i32,
         raw_data: Some(data.iter().flat_map(|x| x.to_le_bytes()).collect()),
         ..Default::default()
     }

@@ -74,12 +74,12 @@ impl BlockMaxima {
     pub(super) fn collect(&self, logits: &[f32], threshold: f32, candidates: &mut Vec<Candidate>) {
         let threshold = threshold.max(f32::MIN);
         candidates.clear();
-        for (i, (&maximum, block)) in self.maxima.iter().zip(logits.chunks(BLOCK)).enumerate() {
+        let (blocks, rest) = logits.as_chunks::<BLOCK>();
+        let last = padded(rest);
+        for (i, &maximum) in self.maxima.iter().enumerate() {
             if maximum >= threshold {
-                let mut reaching = match block.as_array() {
-                    Some(block) => which_reach(block, threshold),
-                    None => which_reach(&padded(block), threshold),
-                };
+                let block = blocks.get(i).unwrap_or(&last);
+                let mut reaching = which_reach(block, threshold);
                 while reaching != 0 {
                     let j = reaching.trailing_zeros() as usize;
                     reaching &= reaching - 1;

@@ -104,7 +104,7 @@ impl RowSampler {
     fn nucleus_at_large(&mut self, logits: &[f32], top_p: f64, floor: f32) {
         let max = self.maxima.max();
         let budget = top_p * sum_of_exponentials(logits, max, f64::INFINITY);
-        let mut depth = 1.0_f32;
+        let mut depth = 2.0_f32;
         loop {
             let threshold = if f64::from(depth) < RANGE { (max - depth).max(floor) } else { floor };
             let mass = self.collect(logits, threshold);

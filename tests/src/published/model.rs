@@ -1,0 +1,204 @@
+use std::{
+    cell::OnceCell,
+    error::Error,
+    fs::{self, File},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+use egom2p::{engine_stages::EngineStages, profiles::default_profile};
+use egom2p_engine_core::{Digest, EngineError, SessionOptions};
+use egom2p_engines::{BackendKind, BackendOptions, BuildOptions, Builder, Bundle, ONNX_FOLDER, open_backend};
+use egom2p_export::{FolderExport, StageExport, Target, WeightsExport, export_folder};
+use egom2p_graph::{ParameterError, Parameters};
+use egom2p_model::{
+    ModelConfig, Preset, Stage, WeightsFolder, expected_tensors, stage_graph,
+    weights::{ReproducibleTensor, WeightsFile, WeightsPart},
+};
+use tempfile::TempDir;
+
+use super::Golden;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// How many values of every tensor say whether kept weights are those of the rule as it is.
+const SAMPLED_VALUES: usize = 16;
+
+/// A part of the model with weights that follow from the rule.
+pub struct ModelRecipe {
+    config: ModelConfig,
+    part: WeightsPart,
+    seed: u64,
+}
+
+/// A model's engines. What is temporary is removed with it.
+pub struct BuiltModel {
+    folder: PathBuf,
+    config: ModelConfig,
+    _temporary: Option<TempDir>,
+}
+
+/// Whether there is a library of ONNX Runtime; says so on standard error where there is none.
+///
+/// # Panics
+/// When there is one that does not work.
+pub fn onnxruntime_is_here() -> bool {
+    let backend = open_backend(BackendKind::OnnxRuntime, &BackendOptions::default());
+    match backend.expect("the backend is built in").check() {
+        Ok(_) => true,
+        Err(error @ EngineError::LibraryMissing { .. }) => {
+            #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+            {
+                eprintln!("skipped: {error}");
+            }
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+impl ModelRecipe {
+    /// The model that a file of published values was made with.
+    ///
+    /// # Panics
+    /// When its description does not say which.
+    pub fn of(golden: &Golden) -> Self {
+        let description = golden.description();
+        let prefix = description["model_prefix"].as_str();
+        let part = WeightsPart::ALL.into_iter().find(|part| Some(part.rule_prefix()) == prefix);
+        Self {
+            config: ModelConfig::from_golden_json(description).expect("the sizes of a model"),
+            part: part.expect("model_prefix names a part of the weights"),
+            seed: description["weight_seed"].as_u64().expect("a seed is a number"),
+        }
+    }
+
+    /// Makes the engines from nothing in a folder of their own.
+    ///
+    /// # Panics
+    /// When they cannot be made.
+    pub fn build(&self) -> BuiltModel {
+        let temporary = tempfile::tempdir_in(cache()).expect("the cache can be written to");
+        let folder = temporary.path().join("bundle");
+        self.bring_up_to_date(&folder).unwrap_or_else(|error| panic!("{error}"));
+        BuiltModel { folder, config: self.config.clone(), _temporary: Some(temporary) }
+    }
+
+    /// Makes the engines in the cache, or takes those that are there and would come out the same: weights of gigabytes
+    /// are written once for all tests. Graphs are exported anew every time.
+    ///
+    /// # Panics
+    /// When they cannot be made.
+    pub fn cached(&self) -> BuiltModel {
+        let name = format!("{}-{}", self.size_name(), self.part.rule_prefix());
+        let lock = File::create(cache().join(format!("{name}.lock"))).expect("the cache can be written to");
+        lock.lock().expect("the file system has locks");
+        let folder = cache().join(name);
+        self.bring_up_to_date(&folder).unwrap_or_else(|error| panic!("{error}"));
+        BuiltModel { folder, config: self.config.clone(), _temporary: None }
+    }
+
+    /// What `egom2p weights reproducible`, `export` and `build` do in turn. The weights folder is made only if the export
+    /// has to read it, and does not stay.
+    fn bring_up_to_date(&self, bundle: &Path) -> Result<()> {
+        let weights = LazyWeights { recipe: self, made: OnceCell::new() };
+        let part = self.part.file_name().trim_end_matches(".safetensors");
+        let mut graphs = Vec::new();
+        for stage in Stage::ALL.into_iter().filter(|stage| stage.weights_file() == self.part) {
+            for variant in stage.variants() {
+                graphs.push((stage, *variant, stage_graph(&self.config, stage, *variant)?));
+            }
+        }
+        let stages: Vec<_> = graphs
+            .iter()
+            .map(|(stage, variant, graph)| StageExport {
+                stage: stage.name(),
+                variant: variant.name(),
+                graph,
+                weights: part,
+                dims: default_profile(&self.config, graph),
+            })
+            .collect();
+        let weights = [WeightsExport { name: part, parameters: &weights, digest: self.digest()?, all_used: None }];
+        let export = FolderExport {
+            target: Target::OnnxRuntimeCpu,
+            preset: Preset::of(&self.config).map(Preset::name),
+            config: serde_json::to_value(&self.config)?,
+            stages: &stages,
+            weights: &weights,
+        };
+        let exported = bundle.join(ONNX_FOLDER);
+        export_folder(&exported, &export)?;
+        let backend = open_backend(BackendKind::OnnxRuntime, &BackendOptions::default())?;
+        Builder::new(backend.as_ref(), BuildOptions::default()).build(&exported, bundle, &mut ())?;
+        Ok(())
+    }
+
+    fn size_name(&self) -> &'static str {
+        if self.config.dim == Preset::Base.config().dim { "base" } else { "small" }
+    }
+
+    /// A digest of what decides the weights: sizes, seed, and the rule itself by the first values of every tensor.
+    fn digest(&self) -> Result<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.config.to_json().as_bytes());
+        for tensor in expected_tensors(&self.config, self.part)? {
+            let [_, video_side, _] = self.config.video.grid();
+            let rule = ReproducibleTensor::new(self.seed, self.part, &tensor.name, &tensor.shape, video_side)?;
+            let mut first = vec![0.0; rule.n_values().min(SAMPLED_VALUES)];
+            rule.fill(0, &mut first);
+            hasher.update(format!("{} {:?} {first:?}\n", tensor.name, tensor.shape).as_bytes());
+        }
+        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    }
+}
+
+impl BuiltModel {
+    /// Where the bundle is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The sizes.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The stages, served by the engines.
+    ///
+    /// # Panics
+    /// When the bundle is not sound.
+    pub fn stages(&self, n_threads: NonZeroUsize) -> EngineStages {
+        let bundle = Bundle::open(&self.folder, BackendOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+        EngineStages::new(bundle, SessionOptions { threads: Some(n_threads), ..SessionOptions::default() })
+    }
+}
+
+/// A weights folder that is written when its first tensor is asked for.
+struct LazyWeights<'a> {
+    recipe: &'a ModelRecipe,
+    made: OnceCell<(WeightsFile, TempDir)>,
+}
+
+impl LazyWeights<'_> {
+    fn make(&self) -> Result<(WeightsFile, TempDir)> {
+        let temporary = tempfile::tempdir_in(cache())?;
+        let folder = WeightsFolder::create(temporary.path(), &self.recipe.config)?;
+        folder.write_reproducible(self.recipe.part, self.recipe.seed, |_, _| {})?;
+        Ok((folder.part(self.recipe.part)?, temporary))
+    }
+}
+
+impl Parameters for LazyWeights<'_> {
+    fn parameter(&self, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, ParameterError> {
+        let (file, _) = self.made.get_or_init(|| self.make().unwrap_or_else(|error| panic!("{error}")));
+        file.parameter(name, shape)
+    }
+}
+
+/// The folder of what tests keep, on the disk of the workspace: it takes gigabytes.
+fn cache() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../cache/test/published");
+    fs::create_dir_all(&folder).expect("the workspace can be written to");
+    folder
+}

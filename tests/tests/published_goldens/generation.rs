@@ -1,0 +1,241 @@
+//! Whole generations, decoded by the loop of the runner: positions, tokens, and the logits that they were drawn from.
+
+use std::num::NonZeroUsize;
+
+use egom2p::{
+    engine_stages::EngineStages,
+    generation::{Chaining, Generated, GenerationSettings, ModalityTokens, TargetSettings, generate},
+    stages::Stages as _,
+};
+use egom2p_engine_core::Tensor;
+use egom2p_model::{Modality, Stage, Variant};
+use egom2p_tests::published::{BuiltModel, Comparison, Golden, InsideEngine, ModelRecipe, Place, Recorder};
+
+use crate::{ONE_THREAD, all_threads, golden};
+
+/// One stored run and what this code made of it.
+struct Run<'a> {
+    golden: &'a Golden,
+    /// `greedy` or `official`.
+    name: &'static str,
+    given: ModalityTokens,
+    targets: Vec<Modality>,
+    generated: Generated,
+    stages: Recorder<EngineStages>,
+}
+
+#[test]
+fn tiny_gen_rgb2cam() {
+    small("tiny_gen_rgb2cam", Modality::Rgb, &[Modality::Camera]);
+}
+
+#[test]
+fn tiny_gen_rgb2gaze() {
+    small("tiny_gen_rgb2gaze", Modality::Rgb, &[Modality::Gaze]);
+}
+
+#[test]
+fn tiny_gen_rgb2depth() {
+    small("tiny_gen_rgb2depth", Modality::Rgb, &[Modality::Depth]);
+}
+
+#[test]
+fn tiny_gen_depth2rgb() {
+    small("tiny_gen_depth2rgb", Modality::Depth, &[Modality::Rgb]);
+}
+
+#[test]
+fn tiny_gen_rgb2depth_then_cam() {
+    small("tiny_gen_rgb2depth_then_cam", Modality::Rgb, &[Modality::Depth, Modality::Camera]);
+}
+
+#[test]
+fn slow_full_gen_rgb2cam() {
+    full("full_gen_rgb2cam", Modality::Camera);
+}
+
+#[test]
+fn slow_full_gen_rgb2gaze() {
+    full("full_gen_rgb2gaze", Modality::Gaze);
+}
+
+fn small(name: &str, condition: Modality, targets: &[Modality]) {
+    let Some(golden) = golden(name) else { return };
+    let model = ModelRecipe::of(&golden).build();
+    let mut comparison = Comparison::new(&golden);
+    for run in ["greedy", "official"] {
+        let mut run = Run::new(&golden, &model, run, condition, targets, ONE_THREAD);
+        run.compare_steps(&mut comparison);
+        if run.name == "greedy" {
+            run.compare_first_logits(&mut comparison);
+            run.check_engines(&mut comparison);
+        }
+    }
+    comparison.finish();
+}
+
+fn full(name: &str, target: Modality) {
+    let Some(golden) = golden(name) else { return };
+    let model = ModelRecipe::of(&golden).cached();
+    let mut comparison = Comparison::new(&golden);
+    let mut run = Run::new(&golden, &model, "greedy", Modality::Rgb, &[target], all_threads());
+    run.compare_steps(&mut comparison);
+    run.compare_first_logits(&mut comparison);
+    run.check_engines(&mut comparison);
+    run.compare_first_states(&mut comparison);
+    let given = run.given.clone();
+    drop(run);
+    compare_inside(&mut comparison, &golden, &model, &given, target);
+    comparison.finish();
+}
+
+impl<'a> Run<'a> {
+    /// Decodes with the published settings, at the stored run's temperature.
+    fn new(
+        golden: &'a Golden,
+        model: &BuiltModel,
+        name: &'static str,
+        condition: Modality,
+        targets: &[Modality],
+        n_threads: NonZeroUsize,
+    ) -> Self {
+        let description = golden.description();
+        let stored = description[name]["temperature"].as_f64().or(description["temperature"].as_f64());
+        let target = |modality: &Modality| {
+            let mut target = TargetSettings::published(*modality);
+            if name == "greedy" {
+                target.sampler.temperature = 0.0;
+            }
+            assert_eq!(Some(target.sampler.temperature), stored, "the temperature");
+            assert_eq!(Some(f64::from(target.guidance)), description["guidance"].as_f64(), "the guidance");
+            target
+        };
+        let settings = GenerationSettings {
+            targets: targets.iter().map(target).collect(),
+            seed: description["seed"].as_u64().expect("a seed"),
+            chaining: Chaining::Growing,
+            head_rows: NonZeroUsize::new(100_000).expect("more than a step has"),
+            n_threads,
+        };
+        let given = ModalityTokens { modality: condition, tokens: golden.integers("cond_tokens") };
+        let mut stages = Recorder::new(model.stages(n_threads));
+        let given_tokens = std::slice::from_ref(&given);
+        let generated = generate(&mut stages, model.config(), given_tokens, &settings, &mut |_| {});
+        let generated = generated.unwrap_or_else(|error| panic!("{error}"));
+        Self { golden, name, given, targets: targets.to_vec(), generated, stages }
+    }
+
+    /// Positions, tokens and best logits of every step, and the tokens that came out.
+    fn compare_steps(&self, comparison: &mut Comparison<'_>) {
+        let schedule = self.golden.description()["schedule"].as_array().expect("a list of steps");
+        comparison.check(self.generated.steps.len() == schedule.len(), &format!("{} steps", schedule.len()));
+        let heads = self.stages.calls.iter().filter(|call| Stage::head(Modality::Rgb).name()[..5] == call.stage.name()[..5]);
+        let guided: Vec<&Tensor> = heads.map(|call| &call.outputs[0].1).collect();
+        comparison.check(guided.len() == schedule.len(), "one run of a head a step");
+        for (index, ((step, stored), logits)) in self.generated.steps.iter().zip(schedule).zip(&guided).enumerate() {
+            let name = |what: &str| format!("{}/step{index}/{what}", self.name);
+            let target = stored["target"].as_str();
+            comparison.check(target == Some(step.modality.published_key()), &format!("{} {}", name(""), step.modality));
+            comparison.equal(&name("positions"), &step.positions);
+            comparison.equal(&name("tokens"), &step.tokens);
+            let (best, margin) = best_and_margin(logits);
+            comparison.floats(&name("top1"), &best);
+            comparison.floats(&name("margin"), &margin);
+        }
+        for (target, modality) in self.generated.targets.iter().zip(&self.targets) {
+            comparison.equal(&format!("{}/final/{}", self.name, modality.published_key()), &target.tokens);
+        }
+    }
+
+    /// The logits of both passes of the first step, which the loop itself never computes: it mixes before the head.
+    fn compare_first_logits(&mut self, comparison: &mut Comparison<'_>) {
+        let head = Stage::head(self.targets[0]);
+        for (pass, what) in ["logits_cond", "logits_uncond"].into_iter().enumerate() {
+            let hidden = self.stages.floats(Stage::Decoder)[pass].to_vec();
+            let n_queries = self.generated.steps[0].positions.len();
+            let hidden = Tensor::f32([1, n_queries, hidden.len() / n_queries], hidden).expect("whole rows");
+            let logits = self.stages.stages.run_one(head, &[("hidden", &hidden)]);
+            let logits = logits.and_then(|logits| Ok(logits.into_f32()?)).unwrap_or_else(|error| panic!("{error}"));
+            comparison.floats(&format!("{}/step0/{what}", self.name), &logits);
+        }
+    }
+
+    /// States of the first step at the published size.
+    fn compare_first_states(&self, comparison: &mut Comparison<'_>) {
+        let context = self.stages.floats(Stage::Encoder)[0];
+        let dim = context.len() / self.given.tokens.len();
+        let stored = self.golden.integers("rows");
+        comparison.floats("step0/context_rows", &pick(context, &stored, dim));
+        let hidden = self.stages.floats(Stage::Decoder);
+        comparison.floats("step0/hidden_cond", hidden[0]);
+        comparison.floats("step0/hidden_uncond", hidden[1]);
+    }
+
+    /// That no engine computed what is not there: masks, and the context of the first unconditional pass.
+    fn check_engines(&mut self, comparison: &mut Comparison<'_>) {
+        let calls = self.stages.stages.take_timings();
+        let n_calls = |stage, variant| calls.get(&(stage, variant)).map_or(0, |timing| timing.calls);
+        let n_steps = self.generated.steps.len();
+        // Every target begins with a pass without context.
+        let n_bare = self.targets.len();
+        let expected = [
+            (Stage::Encoder, Variant::Unmasked, 2 * n_steps - n_bare),
+            (Stage::Encoder, Variant::Masked, 0),
+            (Stage::Decoder, Variant::Unmasked, 2 * n_steps - n_bare),
+            (Stage::Decoder, Variant::Contextless, n_bare),
+            (Stage::Decoder, Variant::Masked, 0),
+        ];
+        for (stage, variant, expected) in expected {
+            let actual = n_calls(stage, variant);
+            comparison.check(actual == expected, &format!("{stage} {variant}: {actual} calls of {expected}"));
+        }
+    }
+}
+
+/// Values inside the stages at the first step of a generation at the published size.
+fn compare_inside(
+    comparison: &mut Comparison<'_>,
+    golden: &Golden,
+    model: &BuiltModel,
+    given: &ModalityTokens,
+    target: Modality,
+) {
+    let dim = model.config().dim;
+    let row = |values: Vec<i64>| Tensor::i64([1, values.len()], values).expect("one row");
+    let positions = golden.integers("greedy/step0/positions");
+    let n_queries = positions.len();
+    let inputs = [("modality", row(vec![target.index() as i64; n_queries])), ("position", row(positions))];
+    let inputs = inputs.each_ref().map(|(name, tensor)| (*name, tensor));
+    let places = [Place { path: "add/", rank: 3 }];
+    let mut inside = InsideEngine::new(model, Stage::Decoder, Variant::Contextless, &places, all_threads());
+    comparison.floats("step0/dec_input", inside.run(&inputs)[0].as_f32().expect("floats"));
+
+    let n_visible = given.tokens.len();
+    let inputs = [
+        ("tokens", row(given.tokens.clone())),
+        ("modality", row(vec![given.modality.index() as i64; n_visible])),
+        ("position", row((0..n_visible as i64).collect())),
+    ];
+    let inputs = inputs.each_ref().map(|(name, tensor)| (*name, tensor));
+    let places = [Place { path: "encoder_norm/", rank: 3 }];
+    let mut inside = InsideEngine::new(model, Stage::Encoder, Variant::Unmasked, &places, all_threads());
+    let encoder_out = inside.run(&inputs);
+    let encoder_out = pick(encoder_out[0].as_f32().expect("floats"), &golden.integers("rows"), dim);
+    comparison.floats("step0/encoder_out_rows", &encoder_out);
+}
+
+/// The largest logit of every row and its lead over the second.
+fn best_and_margin(logits: &Tensor) -> (Vec<f32>, Vec<f32>) {
+    let vocabulary = logits.shape().last().copied().expect("logits have a vocabulary");
+    let rows = logits.as_f32().expect("logits are floats").chunks_exact(vocabulary);
+    let best_two = rows.map(|row| {
+        row.iter().fold((f32::NEG_INFINITY, f32::NEG_INFINITY), |(first, second), &logit| {
+            if logit > first { (logit, first) } else { (first, second.max(logit)) }
+        })
+    });
+    best_two.map(|(first, second)| (first, first - second)).unzip()
+}
+
+fn pick(values: &[f32], rows: &[i64], dim: usize) -> Vec<f32> {
+    rows.iter().flat_map(|&row| values[row as usize * dim..][..dim].to_vec()).collect()
+}

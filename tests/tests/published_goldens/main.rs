@@ -1,0 +1,29 @@
+//! Values of the published code, held against the whole way of this one: weights that follow from the rule, export, an
+//! ONNX Runtime bundle, the stages and the decoding loop.
+//!
+//! The values lie in the folder named by `EGOM2P_GOLDEN_DIR`, or else in `../shared/golden` beside the workspace. Without
+//! them, or without ONNX Runtime, every test says so and passes. Models of the published size are kept in
+//! `cache/test/published` and only made again when their weights, graphs or engines would come out different.
+
+mod coverage;
+mod forward;
+mod generation;
+mod motion;
+mod video;
+
+use std::{num::NonZeroUsize, thread::available_parallelism};
+
+use egom2p_tests::published::{Golden, onnxruntime_is_here};
+
+/// Threads of small models: tests run beside each other.
+const ONE_THREAD: NonZeroUsize = NonZeroUsize::MIN;
+
+/// Threads of models of the published size, whose tests run one at a time.
+fn all_threads() -> NonZeroUsize {
+    available_parallelism().unwrap_or(ONE_THREAD)
+}
+
+/// The file called `name`, if it is there and so is ONNX Runtime.
+fn golden(name: &str) -> Option<Golden> {
+    Golden::open(name).filter(|_| onnxruntime_is_here())
+}
