@@ -24,7 +24,7 @@ pub use egom2p_onnx_proto::DecodeError;
 pub use error::ExportError;
 pub use external::{ALIGNMENT_BYTES, EMBEDDED_BELOW_BYTES, ExternalLayout, ExternalTensor};
 pub use folder::{ExportReport, FolderExport, StageExport, WeightsExport, export_folder};
-pub use listing::{list_model, list_onnx};
+pub use listing::{element_name, list_model, list_onnx};
 pub use lower::export_graph;
 pub use target::{Opset, Target};
 pub use weights::{WrittenWeights, write_weights};

@@ -112,18 +112,18 @@ fn typed(value: &ValueInfoProto) -> String {
     let Some(TypeValue::Tensor(tensor)) = value.r#type.as_ref().and_then(|kind| kind.value.as_ref()) else {
         return format!("{name}: not a tensor");
     };
-    let Some(shape) = &tensor.shape else { return format!("{name}: {}[..]", element(tensor.elem_type)) };
+    let Some(shape) = &tensor.shape else { return format!("{name}: {}[..]", element_name(tensor.elem_type)) };
     let axes = shape.dim.iter().map(|dim| match &dim.value {
         Some(DimensionValue::DimValue(size)) => size.to_string(),
         Some(DimensionValue::DimParam(name)) => name.escape_debug().to_string(),
         None => "?".to_owned(),
     });
-    format!("{name}: {}[{}]", element(tensor.elem_type), axes.collect::<Vec<_>>().join(", "))
+    format!("{name}: {}[{}]", element_name(tensor.elem_type), axes.collect::<Vec<_>>().join(", "))
 }
 
 fn described(tensor: &TensorProto) -> String {
     let shape = tensor.dims.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    let mut text = format!("{}: {}[{shape}]", tensor.name.escape_debug(), element(tensor.data_type));
+    let mut text = format!("{}: {}[{shape}]", tensor.name.escape_debug(), element_name(tensor.data_type));
     if tensor.data_location == DataLocation::External as i32 {
         let entry = |key: &str| {
             let found = tensor.external_data.iter().find(|entry| entry.key == key);
@@ -134,7 +134,8 @@ fn described(tensor: &TensorProto) -> String {
     text
 }
 
-fn element(code: i32) -> String {
+/// The name of an ONNX element type by its code: `f32`, `i64`, `bool` …
+pub fn element_name(code: i32) -> String {
     match DataType::try_from(code) {
         Ok(DataType::Float) => "f32".to_owned(),
         Ok(DataType::Int64) => "i64".to_owned(),

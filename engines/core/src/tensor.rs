@@ -43,16 +43,19 @@ impl Tensor {
         Ok(Self { shape, data })
     }
 
-    /// A tensor of zeros (or of `false`).
+    /// A tensor of zeros (or of `false`). A shape that memory cannot hold is an error.
     pub fn zeros(dtype: DType, shape: impl Into<Vec<usize>>) -> Result<Self> {
         let shape = shape.into();
         let n = n_elements(&shape)?;
         let data = match dtype {
-            DType::F32 => Data::F32(vec![0.0; n]),
-            DType::I64 => Data::I64(vec![0; n]),
-            DType::Bool => Data::Bool(vec![false; n]),
+            DType::F32 => zeros(n).map(Data::F32),
+            DType::I64 => zeros(n).map(Data::I64),
+            DType::Bool => zeros(n).map(Data::Bool),
         };
-        Ok(Self { shape, data })
+        match data {
+            Some(data) => Ok(Self { shape, data }),
+            None => Err(EngineError::TensorTooLarge { shape }),
+        }
     }
 
     /// Length of every axis; empty for a scalar.
@@ -173,6 +176,13 @@ pub enum DataMut<'a> {
     I64(&'a mut [i64]),
     /// Truth values.
     Bool(&'a mut [bool]),
+}
+
+/// Zeros, unless there is no room for them. The room is asked for first because `vec!` ends the program without it, and
+/// given back because `vec!` then gets pages of zeros that are not touched before they are used.
+fn zeros<T: Default + Clone>(n: usize) -> Option<Vec<T>> {
+    Vec::<T>::new().try_reserve_exact(n).ok()?;
+    Some(vec![T::default(); n])
 }
 
 fn n_elements(shape: &[usize]) -> Result<usize> {

