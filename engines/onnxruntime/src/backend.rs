@@ -1,13 +1,11 @@
 use crate::engine::OrtEngine;
 use crate::library::Library;
+use crate::message::NAME;
 use crate::optimise;
 use egom2p_engine_core::{
     Backend, BackendInfo, BuildReport, BuildRequest, Device, Engine, EngineError, OpenRequest, Result,
 };
 use std::path::PathBuf;
-
-/// Name of the backend.
-pub(crate) const NAME: &str = "onnxruntime";
 
 /// The ONNX Runtime backend. It computes on the processor.
 #[derive(Debug, Clone, Default)]

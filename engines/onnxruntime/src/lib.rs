@@ -12,6 +12,7 @@ mod backend;
 mod engine;
 mod external;
 mod library;
+mod message;
 mod model;
 mod optimise;
 mod session;

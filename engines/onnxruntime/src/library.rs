@@ -1,3 +1,4 @@
+use crate::message::one_line;
 use egom2p_engine_core::{EngineError, Result};
 use ort::environment::Environment;
 use std::path::{Path, PathBuf};
@@ -50,13 +51,6 @@ impl Library {
         let version = crate::version::read(&path).map_err(|what| broken(&path, what))?;
         Ok(Self { path, version, build_info, environment })
     }
-}
-
-/// Text of a foreign error on one line, without the place in ONNX Runtime's own source that stands before it.
-pub(crate) fn one_line(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
-    let text = text.split_once("[ONNXRuntimeError] : ").map_or(&*text, |(_, what)| what);
-    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// A place that was chosen by hand is the only one; otherwise the first place that has the library.

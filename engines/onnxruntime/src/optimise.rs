@@ -1,6 +1,6 @@
-use crate::backend::NAME;
 use crate::external;
-use crate::library::{Library, one_line};
+use crate::library::Library;
+use crate::message::{NAME, one_line};
 use crate::model::{model_specs, read_model};
 use crate::sharing::{Sources, share};
 use egom2p_engine_core::{BuildReport, BuildRequest, EngineError, Result};

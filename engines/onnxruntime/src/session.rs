@@ -1,6 +1,5 @@
-use crate::backend::NAME;
 use crate::engine::OrtEngine;
-use crate::library::one_line;
+use crate::message::{NAME, one_line};
 use crate::optimise::session_builder;
 use egom2p_engine_core::{
     Data, DataMut, Dims, EngineError, Profile, Result, RunSession, SessionOptions, Tensor, TensorSpec,

@@ -6,11 +6,11 @@ use std::path::Path;
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     // SAFETY: `ort` has opened this very file as ONNX Runtime, so opening it again runs no initialiser and only
     // gives a second handle.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|error| crate::library::one_line(&error))?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| crate::message::one_line(&error))?;
     // SAFETY: the symbol exists, or this is an error; ONNX Runtime declares it with this signature.
     let get_base =
         unsafe { library.get::<unsafe extern "system" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase") }
-            .map_err(|error| crate::library::one_line(&error))?;
+            .map_err(|error| crate::message::one_line(&error))?;
     // SAFETY: the function takes nothing and gives a pointer to a static table, or null.
     let base = unsafe { get_base().as_ref() }.ok_or("OrtGetApiBase gave nothing")?;
     // SAFETY: the table's function gives a static text that ends with a zero byte.
