@@ -254,7 +254,8 @@ impl Work<'_> {
             name: &format!("{}.{}-{}", planned.stage, variant.name, &key.to_string()[..12]),
             profile: &planned.profile,
             device: self.options.device,
-        })?;
+        });
+        let report = report.map_err(|error| self.blaming_source(error))?;
         for file in &report.files {
             let entry = self.stamps.digest(&self.staging.folder, file, true)?;
             self.new.files.insert(file.clone(), entry);
@@ -319,6 +320,18 @@ impl Work<'_> {
         }
         self.new.files.insert(target.clone(), expected);
         Ok(target)
+    }
+
+    /// An error about a model, named as the user knows it and not as its copy that is about to be removed.
+    fn blaming_source(&self, error: EngineError) -> EngineError {
+        match error {
+            EngineError::Model { path, what, mend } => {
+                let name = path.strip_prefix(self.staging.folder.join(ONNX_FOLDER));
+                let path = name.map_or_else(|_| path.clone(), |name| self.exported.join(name));
+                EngineError::Model { path, what, mend }
+            }
+            other => other,
+        }
     }
 
     /// Moves everything new into place, the manifest last, and removes what nothing needs any more.

@@ -69,11 +69,14 @@ impl<'a> Comparison<'a> {
         if holds { self.say(text) } else { self.fail(text.to_owned()) }
     }
 
-    /// Fails if anything did not hold.
+    /// Fails if anything did not hold, or if a stored tensor was never looked at that is not compared `elsewhere`.
     ///
     /// # Panics
     /// With everything that did not hold.
-    pub fn finish(self) {
+    pub fn finish(mut self, elsewhere: impl Fn(&str) -> bool) {
+        for name in self.golden.unread().into_iter().filter(|name| !elsewhere(name)) {
+            self.fail(format!("{name}: not looked at"));
+        }
         assert!(self.failures.is_empty(), "{}:\n{}", self.golden.name(), self.failures.join("\n"));
     }
 

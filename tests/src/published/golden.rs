@@ -1,4 +1,4 @@
-use std::{env, fs, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeSet, env, fs, path::PathBuf};
 
 use egom2p_model::read_golden_json;
 use half::f16;
@@ -25,6 +25,7 @@ pub struct Golden {
     name: String,
     bytes: Vec<u8>,
     description: Value,
+    read: RefCell<BTreeSet<String>>,
 }
 
 impl Golden {
@@ -37,7 +38,7 @@ impl Golden {
         let bytes = fs::read(folder.join(format!("{name}.safetensors"))).expect("the values are readable");
         let text = fs::read_to_string(folder.join(format!("{name}.json"))).expect("the description is readable");
         let description = read_golden_json(&text).expect("the description is JSON");
-        Some(Self { name: name.to_owned(), bytes, description })
+        Some(Self { name: name.to_owned(), bytes, description, read: RefCell::default() })
     }
 
     /// Its name without extension.
@@ -57,14 +58,23 @@ impl Golden {
         names
     }
 
+    /// The names of all tensors whose values were never asked for, ascending.
+    pub fn unread(&self) -> Vec<String> {
+        let read = self.read.borrow();
+        self.names().into_iter().filter(|name| !read.contains(name)).collect()
+    }
+
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Vec<usize> {
         self.view(name, |view| view.shape().to_vec())
     }
 
     /// The values of a float tensor.
+    ///
+    /// # Panics
+    /// When there is no such tensor or it holds something else.
     pub fn floats(&self, name: &str) -> Vec<f32> {
-        self.view(name, |view| match view.dtype() {
+        self.values(name, |view| match view.dtype() {
             Dtype::F32 => words(view.data(), f32::from_le_bytes),
             Dtype::F16 => words(view.data(), |word| f16::from_le_bytes(word).to_f32()),
             other => panic!("{name} holds {other}, expected floats"),
@@ -72,8 +82,11 @@ impl Golden {
     }
 
     /// The values of an integer tensor of any width.
+    ///
+    /// # Panics
+    /// When there is no such tensor or it holds something else.
     pub fn integers(&self, name: &str) -> Vec<i64> {
-        self.view(name, |view| match view.dtype() {
+        self.values(name, |view| match view.dtype() {
             Dtype::U8 => view.data().iter().copied().map(i64::from).collect(),
             Dtype::I32 => words(view.data(), |word| i64::from(i32::from_le_bytes(word))),
             other => panic!("{name} holds {other}, expected integers"),
@@ -81,17 +94,28 @@ impl Golden {
     }
 
     /// Pixels.
+    ///
+    /// # Panics
+    /// When there is no such tensor or it holds something else.
     pub fn bytes(&self, name: &str) -> Vec<u8> {
-        self.view(name, |view| {
+        self.values(name, |view| {
             assert_eq!(view.dtype(), Dtype::U8, "{name}");
             view.data().to_vec()
         })
     }
 
     /// The absolute tolerance that is stated for a tensor.
+    ///
+    /// # Panics
+    /// When none is stated.
     pub fn tolerance(&self, name: &str) -> f64 {
         let tolerance = &self.description["tensors"][name]["tolerance"];
         tolerance.as_f64().unwrap_or_else(|| panic!("{name} has the tolerance {tolerance}"))
+    }
+
+    fn values<T>(&self, name: &str, read: impl FnOnce(&TensorView<'_>) -> T) -> T {
+        self.read.borrow_mut().insert(name.to_owned());
+        self.view(name, read)
     }
 
     fn view<T>(&self, name: &str, read: impl FnOnce(&TensorView<'_>) -> T) -> T {

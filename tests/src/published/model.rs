@@ -49,7 +49,7 @@ pub fn onnxruntime_is_here() -> bool {
         Err(error @ EngineError::LibraryMissing { .. }) => {
             #[expect(clippy::print_stderr, reason = "a skipped test says so")]
             {
-                eprintln!("skipped: {error}");
+                eprintln!("skipped: {}", error.to_string().replace('\n', "; "));
             }
             false
         }

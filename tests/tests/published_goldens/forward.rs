@@ -7,7 +7,7 @@ use egom2p_engine_core::Tensor;
 use egom2p_model::{Modality, Stage, Variant};
 use egom2p_tests::published::{BuiltModel, Comparison, Golden, InsideEngine, ModelRecipe, Place};
 
-use crate::{ONE_THREAD, all_threads, golden};
+use crate::{ONE_THREAD, all_threads, finish, golden};
 
 /// What a masked row holds here: nothing that any table has.
 const NONSENSE: i64 = -999_999;
@@ -72,7 +72,7 @@ fn tiny_forward() {
         let loss = losses[modality.published_key()].as_f64().expect("a loss is a number");
         compare_loss(&mut comparison, &targets, modality, &logits, loss, golden.tolerance(&name));
     }
-    comparison.finish();
+    finish(comparison, &golden);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn slow_full_forward() {
         let tolerance = golden.tolerance(&format!("out/logsumexp/{}", modality.published_key()));
         compare_loss(&mut comparison, &targets, modality, &logits, loss, tolerance);
     }
-    comparison.finish();
+    finish(comparison, &golden);
 }
 
 /// That the rows are those that the published code keeps, and its masks those that the stages imply.
@@ -151,7 +151,8 @@ fn compare_largest(
     // The order of two ids is only certain where their logits are further apart than both may be off.
     let margins: Vec<f32> = stored.chunks_exact(n_stored).map(|row| row[0] - row[1]).collect();
     let tolerance = golden.tolerance(&name);
-    let best = rows().map(|(row, _)| row.iter().enumerate().fold(0, |best, (id, &l)| if l > row[best] { id } else { best }));
+    let best =
+        rows().map(|(row, _)| row.iter().enumerate().fold(0, |best, (id, &l)| if l > row[best] { id } else { best }));
     let wrong = best.zip(ids.chunks_exact(n_stored)).zip(&margins);
     let wrong = wrong.filter(|((best, ids), margin)| f64::from(**margin) > tolerance && *best as i64 != ids[0]).count();
     comparison.check(wrong == 0, &format!("out/top16_idx/{key}: {wrong} of {} first ids differ", margins.len()));

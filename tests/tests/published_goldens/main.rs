@@ -13,7 +13,7 @@ mod video;
 
 use std::{num::NonZeroUsize, thread::available_parallelism};
 
-use egom2p_tests::published::{Golden, onnxruntime_is_here};
+use egom2p_tests::published::{Comparison, Golden, onnxruntime_is_here};
 
 /// Threads of small models: tests run beside each other.
 const ONE_THREAD: NonZeroUsize = NonZeroUsize::MIN;
@@ -21,6 +21,11 @@ const ONE_THREAD: NonZeroUsize = NonZeroUsize::MIN;
 /// Threads of models of the published size, whose tests run one at a time.
 fn all_threads() -> NonZeroUsize {
     available_parallelism().unwrap_or(ONE_THREAD)
+}
+
+/// Fails unless everything held and nothing was left out.
+fn finish(comparison: Comparison<'_>, golden: &Golden) {
+    comparison.finish(|tensor| coverage::is_elsewhere(golden.name(), tensor));
 }
 
 /// The file called `name`, if it is there and so is ONNX Runtime.
