@@ -14,9 +14,11 @@ mod stage;
 mod video;
 mod weights;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use egom2p::clips::TokensFile;
-use egom2p_model::{Modality, Preset, Stage, weights::WeightsPart};
+use egom2p_engines::Bundle;
+use egom2p_model::{Modality, ModelConfig, Preset, Stage, weights::WeightsPart};
 
 /// EgoM2P from checkpoints to predictions: ONNX export, engines, and a runner for egocentric video.
 #[derive(Parser)]
@@ -40,7 +42,7 @@ enum Command {
     Build(build::Args),
     /// Run one stage on tensors from a file
     Stage(stage::Args),
-    /// Compare tensors, run outputs or bundles
+    /// Compare two files of tensors or the outputs of two runs
     Compare(compare::Args),
     /// Say what a file or folder is
     Inspect(inspect::Args),
@@ -68,6 +70,15 @@ impl Cli {
             Command::CleanUp(args) => clean_up::run(&args),
         }
     }
+}
+
+/// The sizes of the model that a bundle was made from.
+fn bundle_config(bundle: &Bundle) -> anyhow::Result<ModelConfig> {
+    let config: ModelConfig = serde_json::from_value(bundle.manifest().config.clone()).with_context(|| {
+        format!("the config of bundle {} cannot be read\nbuild the bundle again", bundle.folder().display())
+    })?;
+    config.validate()?;
+    Ok(config)
 }
 
 /// What an argument parser says of a value: one line, because clap adds its own around it.

@@ -48,11 +48,15 @@ pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// How a bar looks.
+#[allow(clippy::literal_string_with_formatting_args, reason = "the bar fills these in")]
+const BAR: &str = "{msg:28} [{bar:30}] {pos}/{len} {elapsed}";
+
 /// A bar of `length` units on standard error; hidden where that is not a terminal.
 pub(crate) fn progress(length: u64, what: impl Into<String>) -> ProgressBar {
     let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.into());
-    if let Ok(style) = ProgressStyle::with_template("{msg:28} [{bar:30}] {pos}/{len} {elapsed}") {
+    if let Ok(style) = ProgressStyle::with_template(BAR) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.enable_steady_tick(Duration::from_millis(250));

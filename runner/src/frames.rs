@@ -9,6 +9,7 @@ const TEMPORAL_ALIGNMENT: usize = 8;
 
 /// Pixels of a clip: RGB bytes `[frames, height, width, 3]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::struct_field_names, reason = "a count is called n_ everywhere")]
 pub struct Frames {
     pixels: Vec<u8>,
     n_frames: usize,
@@ -134,7 +135,7 @@ mod tests {
         let (tensor, own) = frames.to_tensor().expect("a tensor");
         assert_eq!((tensor.shape(), own.clone()), (&[1, 3, 17, 2, 2][..], 0..16));
         let values = tensor.as_f32().expect("floats");
-        assert_eq!(values[16 * 4], values[15 * 4]);
+        assert_eq!(values[16 * 4].to_bits(), values[15 * 4].to_bits());
         assert_eq!(values[0].to_bits(), (-1.0_f32).to_bits());
         assert_eq!(Frames::from_tensor(&tensor, own), Some(frames));
     }

@@ -13,6 +13,7 @@ pub mod profiles;
 mod routing;
 pub mod run_report;
 pub mod source_digests;
+pub mod stage_inputs;
 pub mod stages;
 pub mod tensors;
 pub mod tokenizer;

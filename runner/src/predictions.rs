@@ -72,12 +72,11 @@ fn write_video(
     fps: f64,
 ) -> Result<(), PredictionsError> {
     let found;
-    let program = match program {
-        Some(program) => program,
-        None => {
-            found = VideoProgram::find()?;
-            &found
-        }
+    let program = if let Some(program) = program {
+        program
+    } else {
+        found = VideoProgram::find()?;
+        &found
     };
     let (width, height) = (frames.width() as u32, frames.height() as u32);
     let options = WriteOptions { fps, width, height, codec: Codec::H264 };

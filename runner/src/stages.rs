@@ -22,7 +22,7 @@ pub trait Stages {
 #[derive(Debug, thiserror::Error)]
 pub enum StagesError {
     /// The bundle has no engine for the stage.
-    #[error("this bundle has no stage {stage}\nadd {file} to the weights folder and build the bundle again")]
+    #[error("this bundle has no stage {stage}\nexport and build it from a weights folder that has {file}")]
     Missing {
         /// The stage asked for.
         stage: &'static str,
@@ -30,7 +30,9 @@ pub enum StagesError {
         file: &'static str,
     },
     /// The bundle has engines for the stage, but none for such a call.
-    #[error("no engine of stage {stage} takes this call: it needs variant {variant}\nbuild the bundle again with every variant")]
+    #[error(
+        "no engine of stage {stage} takes this call: it needs variant {variant}\nbuild the bundle again with every variant"
+    )]
     Variant {
         /// The stage asked for.
         stage: &'static str,

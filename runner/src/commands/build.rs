@@ -5,7 +5,9 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, bail};
 use egom2p::io::partial;
 use egom2p_engine_core::{BuildReport, Device, Profile, RelativePath};
-use egom2p_engines::{BUNDLE_MANIFEST_FILE, BackendKind, BackendOptions, BuildOptions, Builder, Progress, open_backend};
+use egom2p_engines::{
+    BUNDLE_MANIFEST_FILE, BackendKind, BackendOptions, BuildOptions, Builder, Progress, open_backend,
+};
 
 use crate::console;
 
@@ -70,7 +72,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         console::print(format_args!("{shown}: nothing to do, {n} engines are up to date ({:.2} s)", summary.secs));
     } else {
         let (n_built, n_unchanged) = (summary.built.len(), summary.unchanged.len());
-        console::print(format_args!("{shown}: {n_built} engines built, {n_unchanged} unchanged ({:.1} s)", summary.secs));
+        console::print(format_args!(
+            "{shown}: {n_built} engines built, {n_unchanged} unchanged ({:.1} s)",
+            summary.secs
+        ));
     }
     Ok(())
 }
@@ -91,7 +96,12 @@ impl Args {
 
     fn profile(&self) -> anyhow::Result<Profile> {
         let Some(path) = &self.profile else { return Ok(Profile::default()) };
-        let named = || format!("cannot read profile {}\nwrite JSON such as {{\"visible\": {{\"min\": 0, \"opt\": 5120, \"max\": 10300}}}}", path.display());
+        let named = || {
+            format!(
+                "cannot read profile {}\nwrite JSON such as {{\"visible\": {{\"min\": 0, \"opt\": 5120, \"max\": 10300}}}}",
+                path.display()
+            )
+        };
         let n_bytes = fs::metadata(path).with_context(named)?.len();
         anyhow::ensure!(n_bytes <= MAX_PROFILE_BYTES, named());
         serde_json::from_str(&fs::read_to_string(path).with_context(named)?).with_context(named)

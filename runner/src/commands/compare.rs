@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use egom2p::{io::read_npy, tensors::read_tensors};
+use egom2p::{
+    io::{read_gaze_csv, read_npy},
+    tensors::read_tensors,
+};
 use egom2p_engine_core::{Comparison, Tensor, Tolerance};
 
 use crate::console;
@@ -27,7 +30,7 @@ pub(crate) struct Args {
 }
 
 /// The files of a run's output folder that hold numbers.
-const RUN_FILES: [&str; 3] = ["tokens.safetensors", "camera.npy", "depth.npy"];
+const RUN_FILES: [&str; 4] = ["tokens.safetensors", "camera.npy", "depth.npy", "gaze.csv"];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (actual, reference) = (tensors(&args.actual)?, tensors(&args.reference)?);
@@ -38,32 +41,54 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         console::print(&comparison);
     }
     if !comparison.passed() {
-        bail!("{} differs from {}\nthe report names the tolerance that would pass; docs/how-to/outputs-differ.md says where to look", args.actual.display(), args.reference.display());
+        bail!(
+            "{} differs from {}\nthe report names the tolerance that would pass; docs/how-to/outputs-differ.md says where to look",
+            args.actual.display(),
+            args.reference.display()
+        );
     }
     Ok(())
 }
 
 fn tensors(path: &Path) -> anyhow::Result<Vec<(String, Tensor)>> {
     if !path.is_dir() {
-        return file(path, path);
-    }
-    let present: Vec<_> = RUN_FILES.into_iter().filter(|name| path.join(name).is_file()).collect();
-    if present.is_empty() {
-        bail!("{} holds no run output\nname a folder that \"egom2p run\" wrote, or a file", path.display());
+        let name = "values";
+        return if has_extension(path, "npy") {
+            Ok(vec![(name.to_owned(), array(path)?)])
+        } else {
+            Ok(read_tensors(path)?)
+        };
     }
     let mut tensors = Vec::new();
-    for name in present {
-        tensors.extend(file(&path.join(name), Path::new(name))?);
+    for name in RUN_FILES.into_iter().filter(|name| path.join(name).is_file()) {
+        let file = path.join(name);
+        let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if has_extension(&file, "npy") {
+            tensors.push((stem, array(&file)?));
+        } else if has_extension(&file, "csv") {
+            let rows = read_gaze_csv(&file)?;
+            tensors.push((stem, Tensor::f32(vec![rows.len(), 3], rows.concat())?));
+        } else {
+            let named = read_tensors(&file)?.into_iter().map(|(name, tensor)| (format!("{stem}.{name}"), tensor));
+            tensors.extend(named);
+        }
+    }
+    if tensors.is_empty() {
+        bail!("{} holds no run output\nname a folder that \"egom2p run\" wrote, or a file", path.display());
     }
     Ok(tensors)
 }
 
-fn file(path: &Path, shown: &Path) -> anyhow::Result<Vec<(String, Tensor)>> {
-    if path.extension().is_some_and(|extension| extension == "npy") {
-        let name = shown.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let values = read_npy(path)?;
-        let floats = values.floats(path)?.into_iter().map(|value| value as f32).collect();
-        return Ok(vec![(name, Tensor::f32(values.shape, floats)?)]);
-    }
-    Ok(read_tensors(path)?)
+fn array(path: &Path) -> anyhow::Result<Tensor> {
+    let array = read_npy(path)?;
+    Ok(match array.integers(path) {
+        Ok(values) => Tensor::i64(array.shape, values)?,
+        Err(_) => {
+            Tensor::f32(array.shape.clone(), array.floats(path)?.into_iter().map(|value| value as f32).collect())?
+        }
+    })
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|other| other.eq_ignore_ascii_case(extension))
 }

@@ -17,16 +17,16 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
     /// Weight of classifier-free guidance; 1 turns it off [default: 2]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
     guidance: Option<f32>,
     /// What guidance mixes: the logits, as the published code, or the probabilities, as the paper's Algorithm A.2
     #[arg(long, value_enum, default_value_t)]
     guidance_on: GuidanceOnName,
     /// Divisor of the logits; 0 always takes the largest [default: 0.01]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Draw from the smallest set of tokens with this much probability; 1 keeps all [default: 0.8]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f64>,
     /// Draw from this many tokens at the most; 0 keeps all
     #[arg(long, value_name = "K", default_value_t = 0)]

@@ -48,7 +48,9 @@ fn onnxruntime(options: &BackendOptions) -> Finding {
     let info = open_backend(BackendKind::OnnxRuntime, options).and_then(|backend| Ok(backend.check()?));
     Finding {
         name: "ONNX Runtime",
-        found: info.map(|info| format!("{} at {}", info.version, info.library.display())).map_err(|error| error.to_string()),
+        found: info
+            .map(|info| format!("{} at {}", info.version, info.library.display()))
+            .map_err(|error| error.to_string()),
         serves: "build, run, stage",
     }
 }
@@ -56,7 +58,9 @@ fn onnxruntime(options: &BackendOptions) -> Finding {
 fn video() -> Finding {
     Finding {
         name: "egom2p-video",
-        found: VideoProgram::find().map(|program| program.path().display().to_string()).map_err(|error| error.to_string()),
+        found: VideoProgram::find()
+            .map(|program| program.path().display().to_string())
+            .map_err(|error| error.to_string()),
         serves: "run --input, depth.mp4, rgb.mp4",
     }
 }
@@ -65,7 +69,9 @@ impl Finding {
     fn line(&self) -> String {
         match &self.found {
             Ok(found) => format!("{}: {found} (for {})", self.name, self.serves),
-            Err(error) => format!("{}: missing (for {})\n  {}", self.name, self.serves, error.replace('\n', "\n  help: ")),
+            Err(error) => {
+                format!("{}: missing (for {})\n  {}", self.name, self.serves, error.replace('\n', "\n  help: "))
+            }
         }
     }
 

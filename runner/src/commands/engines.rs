@@ -1,4 +1,7 @@
-use std::{num::NonZeroUsize, path::{Path, PathBuf}};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use egom2p::engine_stages::EngineStages;
 use egom2p_engine_core::SessionOptions;
@@ -11,12 +14,19 @@ pub(crate) struct EngineArgs {
     /// Threads of the engines and the sampler [default: the machine's cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// The ONNX Runtime library [default: $ORT_DYLIB_PATH, beside the program, or what `cargo xtask setup` fetched]
+    /// The ONNX Runtime library [default: `$ORT_DYLIB_PATH`, beside the program, or what `cargo xtask setup` fetched]
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
     /// Give memory back after every call: lower peak, slower
     #[arg(long)]
     low_memory: bool,
+    /// Rearrange weights when an engine is loaded: seconds and a private copy of the weights for up to a tenth less time
+    /// per call, which pays for many clips
+    #[arg(long)]
+    prepack: bool,
+    /// Let threads wait busily between operations: faster on an idle machine, much slower on a shared one
+    #[arg(long)]
+    spin: bool,
 }
 
 impl EngineArgs {
@@ -37,8 +47,8 @@ impl EngineArgs {
         let options = SessionOptions {
             threads: Some(self.n_threads()),
             memory_arena: !self.low_memory,
-            prepack: !self.low_memory,
-            ..SessionOptions::default()
+            prepack: self.prepack,
+            spinning: self.spin,
         };
         Ok(EngineStages::new(bundle, options))
     }

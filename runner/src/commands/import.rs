@@ -40,7 +40,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let sources = args.sources();
     if sources.is_empty() {
-        bail!("no checkpoint is named\npass at least one of --model, --camera, --gaze, --video-encoder, --video-decoder");
+        bail!(
+            "no checkpoint is named\npass at least one of --model, --camera, --gaze, --video-encoder, --video-decoder"
+        );
     }
     let config = args.preset.config();
     WeightsFolder::check_fits(&args.out, &config)?;
@@ -77,7 +79,7 @@ impl Args {
             self.model.as_deref().map(ImportSource::Model),
             self.camera.as_deref().map(ImportSource::Camera),
             self.gaze.as_deref().map(ImportSource::Gaze),
-            video.then(|| ImportSource::Video {
+            video.then_some(ImportSource::Video {
                 encoder: self.video_encoder.as_deref(),
                 decoder: self.video_decoder.as_deref(),
             }),

@@ -20,7 +20,10 @@ use egom2p_engine_core::EXPORT_MANIFEST_FILE;
 use egom2p_engines::BUNDLE_MANIFEST_FILE;
 use egom2p_model::{CONFIG_FILE, weights::WeightsPart};
 
-use self::{predictions::RUN_FILE, report::Report};
+use self::{
+    predictions::RUN_FILE,
+    report::{Report, count},
+};
 use crate::console;
 
 /// `egom2p inspect`.
@@ -49,7 +52,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let Some(first) = report.problems.first() else { return Ok(()) };
     let more = match report.problems.len() - 1 {
         0 => String::new(),
-        n_more => format!(" (and {n_more} more problems)"),
+        n_more => format!(" (and {})", count(n_more, "more problem")),
     };
     bail!("{}: {}{more}\n{}", args.path.display(), first, report.mend);
 }
@@ -87,10 +90,7 @@ fn file(path: &Path, args: &Args) -> anyhow::Result<Report> {
         "safetensors" => safetensors::report(path, args.digests),
         "onnx" => onnx::report(path),
         "npy" | "npz" => array::report(path),
-        "json" | "weights" => bail!(
-            "{} is part of a folder\ninspect the folder that it is in",
-            path.display()
-        ),
+        "json" | "weights" => bail!("{} is part of a folder\ninspect the folder that it is in", path.display()),
         "pth" | "pt" | "jit" => bail!(
             "{} is a checkpoint that has not been imported\nimport it with \"egom2p import\" and inspect the weights folder",
             path.display()

@@ -21,11 +21,12 @@ use crate::console;
 
 /// `egom2p run`.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("source").args(["input", "tokens"]).required(true).multiple(true)))]
 pub(crate) struct Args {
     /// The bundle to run
     bundle: PathBuf,
     /// A video, a folder of videos or a quoted pattern
-    #[arg(long, value_name = "PATH", required_unless_present = "tokens")]
+    #[arg(long, value_name = "PATH")]
     input: Option<String>,
     /// What is predicted, decoded in the order given
     #[arg(long, value_name = "MODALITIES", value_delimiter = ',', required = true, value_parser = super::modality)]
@@ -49,9 +50,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let stages = args.engines.open(&args.bundle)?;
-    let config: ModelConfig = serde_json::from_value(stages.bundle().manifest().config.clone())
-        .context("the config of this bundle cannot be read\nbuild the bundle again")?;
-    config.validate()?;
+    let config = super::bundle_config(stages.bundle())?;
     let settings = args.decoding.settings(&args.to, args.engines.n_threads());
     stages.require(args.stages())?;
     let needs_program = args.input.is_some() || args.to.iter().any(|modality| modality.is_video());
@@ -94,7 +93,12 @@ impl Job<'_> {
         if failed.is_empty() {
             return Ok(());
         }
-        bail!("{} of {} videos failed: {}\nthe messages above say why; the others are done", failed.len(), videos.len(), failed.join(", "))
+        bail!(
+            "{} of {} videos failed: {}\nthe messages above say why; the others are done",
+            failed.len(),
+            videos.len(),
+            failed.join(", ")
+        )
     }
 
     /// Every full clip of a video: into `out` itself where there is one, else into a folder each.
@@ -115,17 +119,18 @@ impl Job<'_> {
         }
         if clips.left_over() > 0 {
             let shown = path.display();
-            console::note(format_args!("{shown}: the last {} frames do not fill a clip and were left out", clips.left_over()));
+            console::note(format_args!(
+                "{shown}: the last {} frames do not fill a clip and were left out",
+                clips.left_over()
+            ));
         }
         Ok(())
     }
 
     fn clip(&mut self, clip: Option<(&Path, &Clip)>, out: &Path) -> anyhow::Result<()> {
         let folder = OutputFolder::new(out)?;
-        let given = Given {
-            video: clip.map(|(_, clip)| (self.args.from, clip.frames.clone())),
-            tokens: self.tokens.clone(),
-        };
+        let given =
+            Given { video: clip.map(|(_, clip)| (self.args.from, clip.frames.clone())), tokens: self.tokens.clone() };
         let bar = console::progress(self.n_steps as u64, out.display().to_string());
         let prediction = predict(&mut self.stages, &self.config, given, &self.settings, &mut |_| bar.inc(1))?;
         bar.finish_and_clear();
@@ -133,9 +138,12 @@ impl Job<'_> {
         let input = clip.map(|(path, clip)| {
             json!({ "file": path.display().to_string(), "clip": clip.index, "start_secs": clip.start_secs, "fps": self.args.video.fps() })
         });
-        let token_files: Vec<_> = self.args.tokens.iter().map(|file| {
-            json!({ "modality": file.modality.name(), "file": file.path.display().to_string() })
-        }).collect();
+        let token_files: Vec<_> = self
+            .args
+            .tokens
+            .iter()
+            .map(|file| json!({ "modality": file.modality.name(), "file": file.path.display().to_string() }))
+            .collect();
         let report = json!({
             "schema": run_report::RUN_SCHEMA,
             "versions": { "egom2p": env!("CARGO_PKG_VERSION"), "libraries": self.libraries() },
@@ -166,8 +174,13 @@ impl Job<'_> {
     /// Digests of the weights files of the bundle.
     fn weights(&self) -> serde_json::Value {
         let files = &self.stages.bundle().manifest().files;
-        let weights = files.iter().filter(|(path, _)| path.as_str().starts_with("onnx/") && path.as_str().ends_with(".weights"));
-        json!(weights.map(|(path, entry)| (path.file_name().to_owned(), entry.blake3)).collect::<std::collections::BTreeMap<_, _>>())
+        let weights =
+            files.iter().filter(|(path, _)| path.as_str().starts_with("onnx/") && path.as_str().ends_with(".weights"));
+        json!(
+            weights
+                .map(|(path, entry)| (path.file_name().to_owned(), entry.blake3))
+                .collect::<std::collections::BTreeMap<_, _>>()
+        )
     }
 }
 
@@ -189,6 +202,10 @@ fn read_tokens(config: &ModelConfig, file: &TokensFile) -> anyhow::Result<Modali
 
 fn video_modality(name: &str) -> Result<Modality, String> {
     super::modality(name).and_then(|modality| {
-        if modality.is_video() { Ok(modality) } else { Err(format!("a video shows rgb or depth, not {name}; pass tokens of {name} with --tokens")) }
+        if modality.is_video() {
+            Ok(modality)
+        } else {
+            Err(format!("a video shows rgb or depth, not {name}; pass tokens of {name} with --tokens"))
+        }
     })
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use egom2p::{
+    stage_inputs::check_ids,
     stages::Stages as _,
     tensors::{read_tensors, write_tensors},
 };
 use egom2p_model::Stage;
 
-use super::engines::EngineArgs;
+use super::{bundle_config, engines::EngineArgs};
 use crate::console;
 
 /// `egom2p stage`.
@@ -16,7 +17,7 @@ use crate::console;
 pub(crate) struct Args {
     /// The bundle to run
     bundle: PathBuf,
-    /// The stage, such as encoder or head_camera
+    /// The stage, such as `head_camera`
     #[arg(value_parser = super::stage)]
     stage: Stage,
     /// Its inputs by their contract names
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let inputs = read_tensors(&args.inputs)?;
     let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let mut stages = args.engines.open(&args.bundle)?;
+    check_ids(&bundle_config(stages.bundle())?, args.stage, &inputs)?;
     let outputs = stages.run(args.stage, &inputs)?;
     write_tensors(&args.outputs, &outputs)?;
     for (name, tensor) in &outputs {

@@ -6,13 +6,13 @@ use egom2p_model::ModelConfig;
 #[command(next_help_heading = "Video")]
 pub(crate) struct VideoArgs {
     /// Frames per second that the video is resampled to, by time stamps
-    #[arg(long, value_name = "FPS", default_value_t = 8.0, value_parser = positive)]
+    #[arg(long, value_name = "FPS", default_value_t = 8.0, value_parser = positive, allow_negative_numbers = true)]
     fps: f64,
     /// What is cut away before frames are scaled to the preset's size
     #[arg(long, value_enum, default_value_t)]
     crop: CropName,
     /// Where in the video to begin
-    #[arg(long, value_name = "SECS", default_value_t = 0.0, value_parser = not_negative)]
+    #[arg(long, value_name = "SECS", default_value_t = 0.0, value_parser = not_negative, allow_negative_numbers = true)]
     start_secs: f64,
     /// Predict at most this many clips of each video
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use egom2p::io::OutputFolder;
 use egom2p_model::{ModelConfig, Preset, WeightsFolder, read_golden_json, weights::WeightsPart};
 
@@ -87,11 +87,18 @@ impl Plan {
         let named = || format!("cannot read {}\nname the .json beside the reference values", path.display());
         let n_bytes = fs::metadata(path).with_context(named)?.len();
         anyhow::ensure!(n_bytes <= MAX_GOLDEN_BYTES, named());
-        let golden = read_golden_json(&fs::read_to_string(path).with_context(named)?)?;
+        let golden = read_golden_json(&fs::read_to_string(path).with_context(named)?).map_err(|error| {
+            let what = error.to_string();
+            let what = what.lines().next().unwrap_or_default();
+            anyhow!("{}: {what}\nname the .json beside the reference values", path.display())
+        })?;
         let prefix = golden["model_prefix"].as_str().unwrap_or_default();
         let part = WeightsPart::ALL.into_iter().find(|part| part.rule_prefix() == prefix);
         let part = part.with_context(|| {
-            format!("{} has no model_prefix egom2p, cam, gaze or video\nname the .json beside reference values of a model", path.display())
+            format!(
+                "{} has no model_prefix egom2p, cam, gaze or video\nname the .json beside reference values of a model",
+                path.display()
+            )
         })?;
         let seed = golden["weight_seed"].as_u64().with_context(|| {
             format!("{} has no weight_seed\nname the .json beside reference values of a model", path.display())

@@ -15,7 +15,7 @@ mod trajectory;
 pub use array::{Array, ArrayData};
 pub use atomic::write_atomically;
 pub use error::FileError;
-pub use gaze::write_gaze_csv;
+pub use gaze::{read_gaze_csv, write_gaze_csv};
 pub use npy::{Element, read_npy, write_npy};
 pub use npz::{MAX_MEMBER_BYTES, NPZ_MEMBER, read_npz};
 pub use output_folder::OutputFolder;

@@ -66,7 +66,10 @@ impl VideoReader {
                 self.n_frames += 1;
                 Ok(Some(frame))
             }
-            Record::End(end) if end.n_frames == self.n_frames => Ok(None),
+            Record::End(end) if end.n_frames == self.n_frames => {
+                self.process.close_and_wait();
+                Ok(None)
+            }
             Record::End(end) => {
                 let what = format!("{} frames and an end that counts {}", self.n_frames, end.n_frames);
                 Err(unexpected(&self.process, what))

@@ -29,7 +29,8 @@ pub(super) fn report(path: &Path) -> anyhow::Result<Report> {
     }
     report.set("n_not_finite", json!(values.len() - n_finite));
     if n_finite > 0 {
-        let (min, max) = (finite.clone().fold(f64::INFINITY, f64::min), finite.clone().fold(f64::NEG_INFINITY, f64::max));
+        let (min, max) =
+            (finite.clone().fold(f64::INFINITY, f64::min), finite.clone().fold(f64::NEG_INFINITY, f64::max));
         let mean = finite.sum::<f64>() / n_finite as f64;
         report.facts.push(format!("min {min}, mean {mean}, max {max}"));
         report.set("min", json!(min));

@@ -5,7 +5,7 @@ use egom2p_engines::{BundleManifest, BundleVariant};
 use super::{
     exported::{files, names, ranges},
     model,
-    report::{Report, Table, bytes, plain, short},
+    report::{Report, Table, bytes, count, plain, short},
 };
 
 /// A bundle: its engines, what they were built from, and the files that they need.
@@ -24,7 +24,12 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
         .iter()
         .flat_map(|(stage, variants)| variants.iter().map(move |(name, variant)| (stage, name, variant)))
         .collect();
-    report.facts.push(format!("{} engines of {} stages, schema {}", variants.len(), manifest.stages.len(), manifest.schema));
+    report.facts.push(format!(
+        "{} of {}, schema {}",
+        count(variants.len(), "engine"),
+        count(manifest.stages.len(), "stage"),
+        manifest.schema
+    ));
     let libraries: BTreeSet<String> = variants
         .iter()
         .flat_map(|(_, _, variant)| &variant.libraries)
@@ -49,13 +54,13 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
     report.tables.push(Table { columns, rows: rows.collect() });
     if digests {
         let rows = variants.iter().map(|(stage, name, variant)| {
-            let calibration = variant.calibration_digest.map_or_else(|| "none".to_owned(), short);
+            let calibration = variant.calibration_digest.as_ref().map_or_else(|| "none".to_owned(), short);
             vec![
                 plain(stage),
                 plain(name),
-                short(variant.key),
-                short(variant.graph_digest),
-                short(variant.weights_digest),
+                short(&variant.key),
+                short(&variant.graph_digest),
+                short(&variant.weights_digest),
                 calibration,
                 variant.onnx.to_string(),
             ]

@@ -1,7 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use egom2p_engine_core::{ExportManifest, FileEntry, Profile, RelativePath};
 use egom2p_engines::digest_file;
@@ -9,7 +6,7 @@ use serde_json::json;
 
 use super::{
     model,
-    report::{Report, Table, bytes, short},
+    report::{Report, Table, bytes, count, short},
 };
 
 /// An exported folder: its stages, and the files that they need.
@@ -24,9 +21,15 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
         Err(problem) => report.problems.push(problem),
     }
     let n_variants: usize = manifest.stages.values().map(Vec::len).sum();
-    report.facts.push(format!("{n_variants} ONNX files of {} stages, schema {}", manifest.stages.len(), manifest.schema));
+    report.facts.push(format!(
+        "{} of {}, schema {}",
+        count(n_variants, "ONNX file"),
+        count(manifest.stages.len(), "stage"),
+        manifest.schema
+    ));
 
-    let variants = manifest.stages.iter().flat_map(|(stage, variants)| variants.iter().map(move |variant| (stage, variant)));
+    let variants =
+        manifest.stages.iter().flat_map(|(stage, variants)| variants.iter().map(move |variant| (stage, variant)));
     let rows = variants.clone().map(|(stage, variant)| {
         vec![
             stage.clone(),
@@ -41,8 +44,14 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
     report.tables.push(Table { columns, rows: rows.collect() });
     if digests {
         let rows = variants.map(|(stage, variant)| {
-            let calibration = variant.calibration_digest.map_or_else(|| "none".to_owned(), short);
-            vec![stage.clone(), variant.name.clone(), short(variant.graph_digest), short(variant.weights_digest), calibration]
+            let calibration = variant.calibration_digest.as_ref().map_or_else(|| "none".to_owned(), short);
+            vec![
+                stage.clone(),
+                variant.name.clone(),
+                short(&variant.graph_digest),
+                short(&variant.weights_digest),
+                calibration,
+            ]
         });
         let columns = &["stage", "variant", "graph", "weights", "calibration"];
         report.tables.push(Table { columns, rows: rows.collect() });
@@ -54,7 +63,7 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
 /// Checks the files of a manifest; with `digests` also what is in them, and then lists them.
 pub(super) fn files(root: &Path, files: &BTreeMap<RelativePath, FileEntry>, digests: bool, report: &mut Report) {
     let total: u64 = files.values().fold(0, |total, entry| total.saturating_add(entry.bytes));
-    report.facts.push(format!("{} files, {}", files.len(), bytes(total)));
+    report.facts.push(format!("{}, {}", count(files.len(), "file"), bytes(total)));
     let mut rows = Vec::new();
     let mut states = serde_json::Map::new();
     for (file, entry) in files {
@@ -63,7 +72,7 @@ pub(super) fn files(root: &Path, files: &BTreeMap<RelativePath, FileEntry>, dige
             report.problems.push(format!("{file} {problem}"));
         }
         let state = state.err().unwrap_or_else(|| if digests { "verified" } else { "present" }.to_owned());
-        rows.push(vec![file.to_string(), bytes(entry.bytes), short(entry.blake3), state.clone()]);
+        rows.push(vec![file.to_string(), bytes(entry.bytes), short(&entry.blake3), state.clone()]);
         states.insert(file.to_string(), json!(state));
     }
     report.set("files", states.into());
@@ -85,7 +94,11 @@ pub(super) fn names(files: &[RelativePath]) -> String {
 /// Ranges of named dimensions: a number where they are fixed, else min/opt/max.
 pub(super) fn ranges(profile: &Profile) -> String {
     let range = |(name, range): (&String, &egom2p_engine_core::DimRange)| {
-        if range.min == range.max { format!("{name} {}", range.opt) } else { format!("{name} {}/{}/{}", range.min, range.opt, range.max) }
+        if range.min == range.max {
+            format!("{name} {}", range.opt)
+        } else {
+            format!("{name} {}/{}/{}", range.min, range.opt, range.max)
+        }
     };
     profile.dims.iter().map(range).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use egom2p_onnx_proto::{
 };
 use serde_json::{Value, json};
 
-use super::report::{Report, Table, bytes, plain};
+use super::report::{Report, Table, bytes, count as number, plain};
 
 /// How many operators a line names.
 const SHOWN_OPERATORS: usize = 12;
@@ -66,12 +66,15 @@ fn describe_tensors(graph: &GraphProto, report: &mut Report) {
         }
     }
     let n_external: usize = files.values().map(|(count, _)| count).sum();
-    report.facts.push(format!("{} tensors in the file itself", graph.initializer.len() - n_external));
+    report.facts.push(format!("{} in the file itself", number(graph.initializer.len() - n_external, "tensor")));
     for (file, (count, size)) in &files {
-        report.facts.push(format!("{count} tensors in {file}, {}", bytes(*size)));
+        report.facts.push(format!("{} in {file}, {}", number(*count, "tensor"), bytes(*size)));
     }
     let external = files.iter().map(|(file, (count, size))| json!({ "file": file, "tensors": count, "bytes": size }));
-    report.set("tensors", json!({ "own": graph.initializer.len() - n_external, "external": external.collect::<Value>() }));
+    report.set(
+        "tensors",
+        json!({ "own": graph.initializer.len() - n_external, "external": external.collect::<Value>() }),
+    );
 }
 
 /// The operators by frequency.
@@ -88,7 +91,7 @@ fn describe_nodes(graph: &GraphProto, report: &mut Report) {
     if sorted.len() > SHOWN_OPERATORS {
         listed.push(format!("{} kinds more", sorted.len() - SHOWN_OPERATORS));
     }
-    report.facts.push(format!("{} nodes: {}", graph.node.len(), listed.join(", ")));
+    report.facts.push(format!("{}: {}", number(graph.node.len(), "node"), listed.join(", ")));
 }
 
 fn typed(value: &ValueInfoProto) -> String {

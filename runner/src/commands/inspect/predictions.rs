@@ -55,16 +55,21 @@ fn describe(run: &Value, report: &mut Report) {
     if let Some(file) = video["file"].as_str() {
         let (clip, start) = (text(&video["clip"]), text(&video["start_secs"]));
         let (fps, shows) = (text(&video["fps"]), text(&run["input"]["from"]));
-        facts.push(format!("from {shows} video {}: clip {clip}, from {start} s on, {fps} frames per second", plain(file)));
+        facts.push(format!(
+            "from {shows} video {}: clip {clip}, from {start} s on, {fps} frames per second",
+            plain(file)
+        ));
     }
     for tokens in run["input"]["tokens"].as_array().into_iter().flatten() {
         facts.push(format!("from {} tokens {}", text(&tokens["modality"]), text(&tokens["file"])));
     }
     facts.push(format!("by a bundle of {}", text(&run["bundle"]["preset"])));
     let libraries = run["versions"]["libraries"].as_object().into_iter().flatten();
-    let libraries = libraries.map(|(name, version)| format!(", {} {}", plain(name), text(version))).collect::<String>();
-    facts.push(format!("egom2p {}{libraries}, {} threads", text(&run["versions"]["egom2p"]), text(&run["threads"])));
-    facts.push(format!("seed {}, chaining {}", text(&run["settings"]["seed"]), text(&run["settings"]["chaining"])));
+    let libraries: Vec<String> =
+        libraries.map(|(name, version)| format!(", {} {}", plain(name), text(version))).collect();
+    let libraries = libraries.concat();
+    facts.push(format!("egom2p {}{libraries}; threads: {}", text(&run["versions"]["egom2p"]), text(&run["threads"])));
+    facts.push(format!("seed: {}, chaining: {}", text(&run["settings"]["seed"]), text(&run["settings"]["chaining"])));
     let part = |name: &str| secs(&run["secs"][name]);
     let memory = run["peak_memory_bytes"].as_u64().map_or_else(|| "unknown".to_owned(), bytes);
     facts.push(format!(

@@ -92,8 +92,13 @@ pub(super) fn bytes(n_bytes: u64) -> String {
     }
 }
 
+/// A number with what it counts.
+pub(super) fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 /// The start of a digest, enough to tell files apart.
-pub(super) fn short(digest: impl ToString) -> String {
+pub(super) fn short(digest: &impl ToString) -> String {
     digest.to_string().chars().take(12).collect()
 }
 

@@ -3,7 +3,7 @@ use std::path::Path;
 use egom2p_model::weights::WeightsFile;
 use serde_json::{Value, json};
 
-use super::report::{Report, Table, bytes, plain, short};
+use super::report::{Report, Table, bytes, count, plain, short};
 
 /// One file of tensors; only its header is read, unless digests are asked for.
 pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
@@ -27,7 +27,7 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
         }
         tensors.push(tensor);
     }
-    let headline = format!("{}: {} tensors, {}", path.display(), rows.len(), bytes(file.file_bytes()));
+    let headline = format!("{}: {}, {}", path.display(), count(rows.len(), "tensor"), bytes(file.file_bytes()));
     let mut report = Report::new("safetensors", headline);
     report.set("bytes", json!(file.file_bytes()));
     if digests {

@@ -1,7 +1,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use egom2p::weights_check::check_weights;
-use egom2p_model::{Stage, WeightsFolder, weights::{WeightsFile, WeightsPart}};
+use egom2p_model::{
+    Stage, WeightsFolder,
+    weights::{WeightsFile, WeightsPart},
+};
 use serde_json::{Value, json};
 
 use super::{

@@ -1,0 +1,18 @@
+//! The `egom2p` binary as its users meet it: what it prints, how it fails, and what it leaves behind.
+
+mod artifacts;
+mod bad_bundles;
+mod bad_checkpoints;
+mod bad_models;
+mod bad_tokens;
+mod bad_videos;
+mod bare_machine;
+mod bench;
+mod full_disk;
+mod inspect;
+mod interrupts;
+#[path = "../video/matroska.rs"]
+mod matroska;
+mod tensor_files;
+mod transcript;
+mod usage;
