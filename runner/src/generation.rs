@@ -9,13 +9,16 @@ use std::time::Instant;
 use egom2p_engine_core::{EngineError, Tensor};
 use egom2p_model::{Modality, ModelConfig, Stage};
 
+use self::visible::Visible;
 pub use self::{
     report::{StepReport, StepSecs},
     settings::{Chaining, GenerationSettings, GuidanceOn, TargetSettings},
 };
-use self::visible::Visible;
 use crate::{
-    decoding::{DecodingError, DecodingStep, ExponentialNoise, Logits, RoarStep, Sampler, SamplerSettings, TargetPlan, chain_steps, guide},
+    decoding::{
+        DecodingError, DecodingStep, ExponentialNoise, Logits, RoarStep, Sampler, SamplerSettings, TargetPlan,
+        chain_steps, guide,
+    },
     stages::{Stages, StagesError},
 };
 
@@ -51,7 +54,9 @@ pub enum GenerationError {
         actual: usize,
     },
     /// A token that is not in the vocabulary.
-    #[error("{modality} token {token} at position {position} is outside the vocabulary of {vocabulary}\npass tokens made by this preset's tokenizer")]
+    #[error(
+        "{modality} token {token} at position {position} is outside the vocabulary of {vocabulary}\npass tokens made by this preset's tokenizer"
+    )]
     Vocabulary {
         /// The modality.
         modality: &'static str,
@@ -123,10 +128,9 @@ pub fn generate(
             observe(&report);
             generated.steps.push(report);
         }
-        generated.targets.push(ModalityTokens {
-            modality: target.modality,
-            tokens: tokens.iter().copied().flatten().collect(),
-        });
+        generated
+            .targets
+            .push(ModalityTokens { modality: target.modality, tokens: tokens.iter().copied().flatten().collect() });
         if settings.chaining == Chaining::Growing {
             state.condition.push((target.modality, tokens));
         }
@@ -261,9 +265,7 @@ impl State<'_> {
                 None => None,
             };
             let logits = match &unconditional {
-                Some(unconditional) => {
-                    Logits::GuidedProbabilities { conditional: &conditional, unconditional, weight }
-                }
+                Some(unconditional) => Logits::GuidedProbabilities { conditional: &conditional, unconditional, weight },
                 None => Logits::Plain(&conditional),
             };
             let started = Instant::now();

@@ -12,7 +12,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     /// The frames are not those that the preset's tokens describe.
-    #[error("a clip has {actual} frames of {width}x{height}, expected {n_frames} of {expected_width}x{expected_height}\nlet the video be resampled and resized, or use another preset")]
+    #[error(
+        "a clip has {actual} frames of {width}x{height}, expected {n_frames} of {expected_width}x{expected_height}\nlet the video be resampled and resized, or use another preset"
+    )]
     Frames {
         /// Frames given.
         actual: usize,
@@ -87,7 +89,11 @@ pub fn detokenize_video(
     let [t, h, w] = config.video.grid();
     let tokens = Tensor::i64([1, t, h, w], tokens.to_vec())?;
     let video = stages.run_one(Stage::VideoDecoder, &[("tokens", &tokens)])?;
-    shaped(Stage::VideoDecoder, &video, &[1, 3, config.video.padded_frames(), config.video.height, config.video.width])?;
+    shaped(
+        Stage::VideoDecoder,
+        &video,
+        &[1, 3, config.video.padded_frames(), config.video.height, config.video.width],
+    )?;
     let keep = 0..config.video.frames;
     let parts = Frames::from_tensor(&video, keep.clone()).zip(frames::depth(&video, keep));
     let (frames, (luminance, _)) = parts.ok_or_else(|| TokenizerError::Output {

@@ -170,9 +170,11 @@ impl Dim {
                 .ok()
                 .and_then(|size| factor.mul.checked_mul(size)?.checked_add(factor.add))
                 .map(|value| value.div_euclid(factor.div));
-            value
-                .and_then(|value| usize::try_from(value).ok()?.checked_mul(product))
-                .ok_or_else(|| DimError::Range { dim: self.to_string(), name: factor.name, size })
+            value.and_then(|value| usize::try_from(value).ok()?.checked_mul(product)).ok_or_else(|| DimError::Range {
+                dim: self.to_string(),
+                name: factor.name,
+                size,
+            })
         })
     }
 

@@ -16,7 +16,9 @@ pub enum ParameterError {
         name: String,
     },
     /// The parameter has another shape than the graph expects.
-    #[error("shape mismatch for {name}: expected {expected:?}, got {actual:?}\nuse weights of the same preset as the graph")]
+    #[error(
+        "shape mismatch for {name}: expected {expected:?}, got {actual:?}\nuse weights of the same preset as the graph"
+    )]
     Shape {
         /// The name asked for.
         name: String,
