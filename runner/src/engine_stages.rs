@@ -11,7 +11,8 @@ use crate::{
     stages::{Stages, StagesError},
 };
 
-/// The stages of a bundle. A session is made when its first call comes, and kept until [`EngineStages::release`].
+/// The stages of a bundle. A session is made when its first call comes, and kept until [`Stages::release`]; with
+/// prepacked weights, which take seconds to make, it is kept for good.
 pub struct EngineStages {
     bundle: Bundle,
     options: SessionOptions,
@@ -49,11 +50,6 @@ impl EngineStages {
         }
     }
 
-    /// Gives up the sessions of a stage with their memory.
-    pub fn release(&mut self, stage: Stage) {
-        self.sessions.retain(|(other, _), _| *other != stage);
-    }
-
     /// What the calls of every engine took since the last call of this function.
     pub fn take_timings(&mut self) -> BTreeMap<(Stage, Variant), EngineTiming> {
         std::mem::take(&mut self.timings)
@@ -75,6 +71,12 @@ impl EngineStages {
 }
 
 impl Stages for EngineStages {
+    fn release(&mut self, stage: Stage) {
+        if !self.options.prepack {
+            self.sessions.retain(|(other, _), _| *other != stage);
+        }
+    }
+
     fn run(&mut self, stage: Stage, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>, StagesError> {
         let Route { variant, inputs } = self.pick(stage, inputs)?;
         let key = (stage, variant);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use egom2p_model::{Modality, ModelConfig};
+use egom2p_model::{Modality, ModelConfig, Stage};
 
 use crate::{
     frames::Frames,
@@ -11,6 +11,10 @@ use crate::{
     stages::Stages,
     tokenizer::{DecodedVideo, TokenizerError, detokenize_motion, detokenize_video, tokenize_video},
 };
+
+/// The stages of the decoding loop: done with before tokens become pixels, which takes gigabytes of its own.
+const GENERATION_STAGES: [Stage; 6] =
+    [Stage::Encoder, Stage::Decoder, Stage::HeadCamera, Stage::HeadDepth, Stage::HeadGaze, Stage::HeadRgb];
 
 /// What a clip brings: frames to tokenise, tokens at hand, or both.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -78,11 +82,15 @@ pub fn predict(
     let mut tokens = given.tokens;
     if let Some((modality, frames)) = given.video {
         tokens.insert(0, ModalityTokens { modality, tokens: tokenize_video(stages, config, &frames)? });
+        stages.release(Stage::VideoEncoder);
     }
     secs.tokenize = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
     let generated = generate(stages, config, &tokens, settings, observe)?;
+    for stage in GENERATION_STAGES {
+        stages.release(stage);
+    }
     secs.generate = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
@@ -104,6 +112,7 @@ pub fn predict(
             Modality::Rgb => rgb = Some(detokenize_video(stages, config, tokens)?),
         }
     }
+    stages.release(Stage::VideoDecoder);
     secs.detokenize = started.elapsed().as_secs_f64();
     Ok(Prediction { given: tokens, generated, camera, gaze, depth, rgb, secs })
 }

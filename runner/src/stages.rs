@@ -8,6 +8,11 @@ pub trait Stages {
     /// Runs one stage on all of its contract inputs.
     fn run(&mut self, stage: Stage, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>, StagesError>;
 
+    /// Says that a stage will not be called for a while, so that its memory may be given back. Later calls still work.
+    fn release(&mut self, stage: Stage) {
+        let _ = stage;
+    }
+
     /// Runs a stage with a single output.
     fn run_one(&mut self, stage: Stage, inputs: &[(&str, &Tensor)]) -> Result<Tensor, StagesError> {
         let mut outputs = self.run(stage, inputs)?;
