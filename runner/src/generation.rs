@@ -19,7 +19,7 @@ use crate::{
         DecodingError, DecodingStep, ExponentialNoise, Logits, RoarStep, Sampler, SamplerSettings, TargetPlan,
         chain_steps, guide,
     },
-    stages::{Stages, StagesError},
+    stages::{Stages, StagesError, expect_shape},
 };
 
 /// The tokens of one modality, in position order.
@@ -78,16 +78,6 @@ pub enum GenerationError {
     Guidance {
         /// The weight.
         weight: f32,
-    },
-    /// A stage gave something else than the contract says.
-    #[error("stage {stage} gave {actual}, expected {expected}\nbuild the bundle again from weights of one preset")]
-    Output {
-        /// The stage.
-        stage: &'static str,
-        /// What came.
-        actual: String,
-        /// What the contract says.
-        expected: String,
     },
     /// A stage failed.
     #[error(transparent)]
@@ -344,9 +334,6 @@ fn check_tokens(config: &ModelConfig, modality: Modality, tokens: &[i64]) -> Res
 
 /// The values of a stage's output, which must have exactly this shape.
 fn floats(stage: Stage, tensor: Tensor, shape: &[usize]) -> Result<Vec<f32>, GenerationError> {
-    if tensor.shape() != shape {
-        let (actual, expected) = (format!("{:?}", tensor.shape()), format!("{shape:?}"));
-        return Err(GenerationError::Output { stage: stage.name(), actual, expected });
-    }
+    expect_shape(stage, &tensor, shape)?;
     Ok(tensor.into_f32()?)
 }

@@ -58,6 +58,16 @@ pub enum StagesError {
         /// The stage asked for.
         stage: &'static str,
     },
+    /// An output has another shape or type than the contract says.
+    #[error("stage {stage} gave {actual}, expected {expected}\nbuild the bundle again from weights of one preset")]
+    Output {
+        /// The stage.
+        stage: &'static str,
+        /// What came.
+        actual: String,
+        /// What the contract says.
+        expected: String,
+    },
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] egom2p_engine_core::EngineError),
@@ -67,4 +77,13 @@ pub enum StagesError {
     /// A stage run by something else than a bundle failed.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Fails unless a stage's output has exactly this shape.
+pub(crate) fn expect_shape(stage: Stage, output: &Tensor, shape: &[usize]) -> Result<(), StagesError> {
+    if output.shape() == shape {
+        return Ok(());
+    }
+    let (actual, expected) = (format!("{:?}", output.shape()), format!("{shape:?}"));
+    Err(StagesError::Output { stage: stage.name(), actual, expected })
 }

@@ -5,7 +5,7 @@ use egom2p_model::{Modality, ModelConfig, Stage};
 
 use crate::{
     frames::{self, Frames},
-    stages::{Stages, StagesError},
+    stages::{Stages, StagesError, expect_shape},
 };
 
 /// A clip that could not be tokenised, or tokens that could not be decoded.
@@ -28,16 +28,6 @@ pub enum TokenizerError {
         expected_width: usize,
         /// Their height.
         expected_height: usize,
-    },
-    /// A stage gave something else than the contract says.
-    #[error("stage {stage} gave {actual}, expected {expected}\nbuild the bundle again from weights of one preset")]
-    Output {
-        /// The stage.
-        stage: &'static str,
-        /// What came.
-        actual: String,
-        /// What the contract says.
-        expected: String,
     },
     /// A stage failed.
     #[error(transparent)]
@@ -76,7 +66,7 @@ pub fn tokenize_video(
     let (video, _) = frames.to_tensor()?;
     let tokens = stages.run_one(Stage::VideoEncoder, &[("video", &video)])?;
     let [t, h, w] = expected.grid();
-    shaped(Stage::VideoEncoder, &tokens, &[1, t, h, w])?;
+    expect_shape(Stage::VideoEncoder, &tokens, &[1, t, h, w])?;
     Ok(tokens.into_i64()?)
 }
 
@@ -89,14 +79,14 @@ pub fn detokenize_video(
     let [t, h, w] = config.video.grid();
     let tokens = Tensor::i64([1, t, h, w], tokens.to_vec())?;
     let video = stages.run_one(Stage::VideoDecoder, &[("tokens", &tokens)])?;
-    shaped(
+    expect_shape(
         Stage::VideoDecoder,
         &video,
         &[1, 3, config.video.padded_frames(), config.video.height, config.video.width],
     )?;
     let keep = 0..config.video.frames;
     let parts = Frames::from_tensor(&video, keep.clone()).zip(frames::depth(&video, keep));
-    let (frames, (luminance, _)) = parts.ok_or_else(|| TokenizerError::Output {
+    let (frames, (luminance, _)) = parts.ok_or_else(|| StagesError::Output {
         stage: Stage::VideoDecoder.name(),
         actual: video.dtype().to_string(),
         expected: "f32".to_owned(),
@@ -115,14 +105,6 @@ pub fn detokenize_motion(
     let n_channels = if modality == Modality::Camera { 9 } else { 2 };
     let tokens = Tensor::i64([1, tokens.len()], tokens.to_vec())?;
     let sequence = stages.run_one(stage, &[("tokens", &tokens)])?;
-    shaped(stage, &sequence, &[1, config.motion.samples, n_channels])?;
+    expect_shape(stage, &sequence, &[1, config.motion.samples, n_channels])?;
     Ok(sequence.into_f32()?)
-}
-
-fn shaped(stage: Stage, tensor: &Tensor, shape: &[usize]) -> Result<(), TokenizerError> {
-    if tensor.shape() == shape {
-        return Ok(());
-    }
-    let (actual, expected) = (format!("{:?}", tensor.shape()), format!("{shape:?}"));
-    Err(TokenizerError::Output { stage: stage.name(), actual, expected })
 }

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let program = if needs_program { Some(VideoProgram::find()?) } else { None };
     let tokens = args.tokens.iter().map(|file| read_tokens(&config, file)).collect::<anyhow::Result<_>>()?;
     let n_steps = n_steps(&config, &settings)?;
-    let mut job = Job { args, stages, config, settings, n_steps, program, tokens, n_done: 0 };
+    let mut job = Job { args, stages, config, settings, n_steps, program, tokens };
     match &args.input {
         None => job.clip(None, &args.out),
         Some(input) => job.videos(&videos(input)?),
@@ -73,7 +73,6 @@ struct Job<'a> {
     n_steps: usize,
     program: Option<VideoProgram>,
     tokens: Vec<ModalityTokens>,
-    n_done: usize,
 }
 
 impl Job<'_> {
@@ -158,7 +157,6 @@ impl Job<'_> {
         });
         let fps = self.args.video.fps();
         let written = write_predictions(folder, &self.config, &prediction, &report, self.program.as_ref(), fps)?;
-        self.n_done += 1;
         let names: Vec<_> = written.iter().filter_map(|path| path.file_name()?.to_str()).collect();
         let secs = prediction.secs.tokenize + prediction.secs.generate + prediction.secs.detokenize;
         console::print(format_args!("{}: {} ({secs:.1} s)", out.display(), names.join(" ")));
