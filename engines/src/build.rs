@@ -1,4 +1,7 @@
-use egom2p_engine_core::{Device, Profile, RelativePath};
+use crate::ProfileOverrides;
+use egom2p_engine_core::{CompileOptions, Device, EngineMemory, RelativePath};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What to build, and how.
 #[derive(Debug, Clone, Default)]
@@ -9,7 +12,11 @@ pub struct BuildOptions {
     /// a file that they share.
     pub stages: Option<Vec<String>>,
     /// Ranges of named dimensions, in place of the export's.
-    pub profile: Profile,
+    pub profiles: ProfileOverrides,
+    /// How engines are compiled, for backends that compile.
+    pub compile: CompileOptions,
+    /// Engines that were built elsewhere, by stage and variant: they are taken over where others are compiled.
+    pub adopted: BTreeMap<(String, String), PathBuf>,
     /// Whether to build even what has not changed, and to replace a bundle that cannot be read.
     pub force: bool,
     /// Whether to check unchanged files against their digests, not only against their size and time.
@@ -44,6 +51,10 @@ pub struct BuiltVariant {
     pub shared_bytes: u64,
     /// Bytes of the engine's own files.
     pub own_bytes: u64,
+    /// Device memory that the engine takes; none for backends that do not compile.
+    pub memory: Option<EngineMemory>,
+    /// The most memory of this machine that the process held during the build, where it is known.
+    pub peak_bytes: Option<u64>,
 }
 
 impl BuildSummary {

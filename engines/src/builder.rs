@@ -4,7 +4,8 @@ use crate::manifest::{BUNDLE_MANIFEST_FILE, BUNDLE_SCHEMA, ENGINES_FOLDER, ONNX_
 use crate::stamps::Stamps;
 use crate::{BundleError, BundleManifest, BundleVariant, Progress, Result};
 use egom2p_engine_core::{
-    Backend, BuildRequest, Digest, EngineError, ExportManifest, ExportedVariant, FileEntry, Profile, RelativePath,
+    AdoptRequest, Backend, BuildReport, BuildRequest, CompileOptions, Digest, EngineError, EngineRecord, EngineTarget,
+    ExportManifest, ExportedVariant, FileEntry, Profile, RelativePath,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Part of every key; raised when a change to this program makes other engines of the same inputs.
-const KEY_VERSION: u32 = 1;
+const KEY_VERSION: u32 = 2;
 /// What the names of unfinished files and folders begin with.
 const PARTIAL: &str = ".partial-";
 
@@ -37,12 +38,15 @@ impl<'a> Builder<'a> {
     pub fn build(&self, exported: &Path, bundle: &Path, progress: &mut dyn Progress) -> Result<BuildSummary> {
         let started = Instant::now();
         let export = ExportManifest::read(exported)?;
+        self.check_target(exported, &export)?;
         let selected = self.selected(exported, &export)?;
+        self.check_adopted(&selected)?;
         create_dir(bundle)?;
         remove_partial(bundle)?;
         let old = self.old_manifest(bundle)?;
         let stamps = if self.options.force { Stamps::default() } else { Stamps::read(bundle) };
         let library = self.backend.check()?;
+        let target = self.backend.target(self.options.device, &self.options.compile)?;
         let in_place = same_folder(exported, &bundle.join(ONNX_FOLDER));
         let mut work = Work {
             backend: self.backend,
@@ -53,6 +57,7 @@ impl<'a> Builder<'a> {
             staging: Staging::new(bundle),
             export: &export,
             library_version: &library.version,
+            target: &target,
             stamps,
             new: BundleManifest {
                 schema: BUNDLE_SCHEMA,
@@ -68,9 +73,34 @@ impl<'a> Builder<'a> {
         Ok(work.summary)
     }
 
+    /// Fails unless the backend reads the export: it was lowered for every reader, or for this backend.
+    fn check_target(&self, exported: &Path, export: &ExportManifest) -> Result<()> {
+        let backend = self.backend.name();
+        if export.target.starts_with("standard-") || export.target.starts_with(&format!("{backend}-")) {
+            return Ok(());
+        }
+        Err(BundleError::ExportTarget {
+            exported: exported.to_owned(),
+            target: export.target.clone(),
+            backend: backend.to_owned(),
+        })
+    }
+
+    /// Fails unless every engine that was built elsewhere stands in for one that is to be built.
+    fn check_adopted(&self, selected: &[Planned<'_>]) -> Result<()> {
+        for (stage, variant) in self.options.adopted.keys() {
+            if !selected.iter().any(|planned| planned.stage == stage && planned.variant.name == *variant) {
+                return Err(BundleError::UnknownAdopted {
+                    engine: format!("{stage}.{variant}"),
+                    engines: selected.iter().map(Planned::label).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The stages to build, with the ranges of the options put in.
     fn selected<'e>(&self, exported: &Path, export: &'e ExportManifest) -> Result<Vec<Planned<'e>>> {
-        self.options.profile.check()?;
         for stage in self.options.stages.iter().flatten() {
             if !export.stages.contains_key(stage) {
                 return Err(BundleError::NotExported {
@@ -86,18 +116,18 @@ impl<'a> Builder<'a> {
             .iter()
             .filter(|(stage, _)| is_selected(stage))
             .flat_map(|(stage, variants)| variants.iter().map(move |variant| (stage, variant)))
-            .map(|(stage, variant)| Planned { stage, variant, profile: self.profile(variant) })
+            .map(|(stage, variant)| {
+                let profiles = self.options.profiles.apply(stage, &variant.profiles);
+                Planned { stage, variant, profiles }
+            })
             .collect();
-        let dims: BTreeSet<&String> = planned.iter().flat_map(|planned| planned.variant.dims.dims.keys()).collect();
-        if let Some(dim) = self.options.profile.dims.keys().find(|dim| !dims.contains(dim)) {
-            return Err(BundleError::UnknownDim { dim: dim.clone(), dims: dims.into_iter().cloned().collect() });
+        let mut dims: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for planned in &planned {
+            let names = planned.variant.profiles.iter().flat_map(|profile| profile.dims.keys().map(|dim| &**dim));
+            dims.entry(planned.stage).or_default().extend(names);
         }
+        self.options.profiles.check(&dims)?;
         Ok(planned)
-    }
-
-    fn profile(&self, variant: &ExportedVariant) -> Profile {
-        let range = |(dim, range)| (String::clone(dim), *self.options.profile.dims.get(dim).unwrap_or(range));
-        Profile { dims: variant.dims.dims.iter().map(range).collect() }
     }
 
     fn old_manifest(&self, bundle: &Path) -> Result<Option<BundleManifest>> {
@@ -114,7 +144,20 @@ impl<'a> Builder<'a> {
 struct Planned<'e> {
     stage: &'e str,
     variant: &'e ExportedVariant,
-    profile: Profile,
+    profiles: Vec<Profile>,
+}
+
+impl Planned<'_> {
+    fn label(&self) -> String {
+        format!("{}.{}", self.stage, self.variant.name)
+    }
+}
+
+/// What decides where an engine runs, and on what.
+struct Made {
+    profiles: Vec<Profile>,
+    target: EngineTarget,
+    options: CompileOptions,
 }
 
 /// The work on one bundle.
@@ -128,6 +171,7 @@ struct Work<'a> {
     staging: Staging,
     export: &'a ExportManifest,
     library_version: &'a str,
+    target: &'a EngineTarget,
     stamps: Stamps,
     new: BundleManifest,
     summary: BuildSummary,
@@ -142,7 +186,7 @@ impl Work<'_> {
     ) -> Result<()> {
         let mut to_build = Vec::new();
         for planned in selected {
-            let key = self.key(planned);
+            let key = self.key(planned)?;
             let existing = old.and_then(|old| old.stages.get(planned.stage)?.get(&planned.variant.name));
             match existing.filter(|existing| existing.key == key && !self.options.force) {
                 Some(existing) if self.is_intact(old, existing)? => {
@@ -163,9 +207,16 @@ impl Work<'_> {
         self.commit(old)
     }
 
+    /// The engine that was built elsewhere and stands in for this one.
+    fn adopted(&self, planned: &Planned<'_>) -> Option<&Path> {
+        let name = (planned.stage.to_owned(), planned.variant.name.clone());
+        self.options.adopted.get(&name).map(PathBuf::as_path)
+    }
+
     /// Digest of everything an engine depends on.
-    fn key(&self, planned: &Planned<'_>) -> Digest {
+    fn key(&self, planned: &Planned<'_>) -> Result<Digest> {
         let variant = planned.variant;
+        let adopted = self.adopted(planned).map(crate::digest_file).transpose()?;
         let onnx = self.export.files.get(&variant.onnx).map(|file| file.blake3);
         let parts = serde_json::json!({
             "key": KEY_VERSION,
@@ -174,12 +225,15 @@ impl Work<'_> {
             "weights": variant.weights_digest,
             "calibration": variant.calibration_digest,
             "precision": variant.precision,
-            "profile": planned.profile,
+            "profiles": planned.profiles,
             "backend": self.backend.name(),
             "library": self.library_version,
             "device": self.options.device,
+            "target": self.target,
+            "compile": self.options.compile,
+            "adopted": adopted.map(|(digest, _)| digest),
         });
-        Digest::from_bytes(blake3::hash(parts.to_string().as_bytes()).into())
+        Ok(Digest::from_bytes(blake3::hash(parts.to_string().as_bytes()).into()))
     }
 
     /// Whether an engine's files are in the bundle as its manifest says, and as the export says.
@@ -247,15 +301,22 @@ impl Work<'_> {
         let weights = variant.weights.iter().map(|file| self.bring(file, progress)).collect::<Result<Vec<_>>>()?;
         progress.started(planned.stage, &variant.name);
         let started = Instant::now();
-        let report = self.backend.build(&BuildRequest {
+        let request = BuildRequest {
             root: &self.staging.folder,
             onnx: &onnx,
             engine_dir: &RelativePath::new(ENGINES_FOLDER)?,
-            name: &format!("{}.{}-{}", planned.stage, variant.name, &key.to_string()[..12]),
-            profile: &planned.profile,
+            name: &format!("{}-{}", planned.label(), &key.to_string()[..12]),
+            profiles: &planned.profiles,
             device: self.options.device,
-        });
+            options: &self.options.compile,
+            monitor: progress.monitor(),
+        };
+        let report = match self.adopted(planned) {
+            Some(engine) => self.backend.adopt(&AdoptRequest { build: request, engine }),
+            None => self.backend.build(&request),
+        };
         let report = report.map_err(|error| self.blaming_source(error))?;
+        let made = self.made(planned, &report)?;
         for file in &report.files {
             let entry = self.stamps.digest(&self.staging.folder, file, true)?;
             self.new.files.insert(file.clone(), entry);
@@ -274,7 +335,9 @@ impl Work<'_> {
             graph_digest: variant.graph_digest,
             weights_digest: variant.weights_digest,
             calibration_digest: variant.calibration_digest,
-            profile: planned.profile.clone(),
+            profiles: made.profiles,
+            target: made.target,
+            options: made.options,
             libraries: [(self.backend.name().to_owned(), self.library_version.to_owned())].into(),
         };
         self.new.stages.entry(planned.stage.to_owned()).or_default().insert(variant.name.clone(), entry);
@@ -284,8 +347,21 @@ impl Work<'_> {
             secs,
             shared_bytes: report.shared_bytes,
             own_bytes: report.own_bytes,
+            memory: report.memory,
+            peak_bytes: report.peak_bytes,
         });
         Ok(())
+    }
+
+    /// What an engine is: as it was asked for, or, where it was built elsewhere, as its record says.
+    fn made(&self, planned: &Planned<'_>, report: &BuildReport) -> Result<Made> {
+        let engine = report.files.first().filter(|_| self.adopted(planned).is_some());
+        let Some(engine) = engine else {
+            let (target, options) = (self.target.clone(), self.options.compile.clone());
+            return Ok(Made { profiles: planned.profiles.clone(), target, options });
+        };
+        let record = EngineRecord::read(&EngineRecord::path(&engine.below(&self.staging.folder)))?;
+        Ok(Made { profiles: record.profiles, target: record.target, options: record.options })
     }
 
     /// Brings an exported file to where the backend can read it, checks its content, and gives its path in the bundle.

@@ -96,6 +96,8 @@ impl Bundle {
         let found = backend.check()?.version;
         match entry.libraries.get(backend.name()) {
             Some(built) if *built == found => {}
+            // The library itself compares the versions of an engine that was built for later ones too.
+            Some(_) if entry.options.version_compatible => {}
             built => {
                 return Err(BundleError::LibraryVersion {
                     stage: stage.to_owned(),
@@ -107,7 +109,7 @@ impl Bundle {
         }
         self.verify(entry.weights.iter().chain(&entry.engine))?;
         let request =
-            OpenRequest { root: &self.folder, files: &entry.engine, profile: &entry.profile, device: entry.device };
+            OpenRequest { root: &self.folder, files: &entry.engine, profiles: &entry.profiles, device: entry.device };
         Ok(backend.open(&request)?)
     }
 

@@ -26,13 +26,13 @@ pub enum BundleError {
     },
     /// The manifest is newer than this program.
     #[error(
-        "{} has schema {got}: this program reads up to {expected}\n\
+        "{} has schema {got}: this program reads schema {expected}\n\
          use the version of egom2p that built the bundle, or a newer one", path.display()
     )]
     NewerSchema {
         /// The manifest.
         path: PathBuf,
-        /// The newest version that this program reads.
+        /// The version that this program reads.
         expected: u32,
         /// The version of the file.
         got: u64,
@@ -125,27 +125,66 @@ pub enum BundleError {
         found: String,
     },
     /// A backend that does not exist.
-    #[error("there is no backend {name}\nuse onnxruntime")]
+    #[error("there is no backend {name}\nuse onnxruntime, tensorrt or tensorrt-rtx")]
     UnknownBackend {
         /// The name.
         name: String,
     },
     /// A backend that this program was built without.
-    #[error("this program was built without the backend {name}\nbuild it with \"--features {name}\"")]
+    #[error("this program was built without the backend {name}\nbuild it with \"--features {feature}\"")]
     BackendLeftOut {
         /// The name.
         name: String,
+        /// The feature of cargo that brings it.
+        feature: &'static str,
     },
-    /// A profile names a dimension that no selected stage has.
+    /// A profile is for a stage that is not built.
     #[error(
-        "the profile has a range for {dim}, which no stage has: the stages have {}\ncorrect the profile",
-        list(dims)
+        "the profile has ranges for the stage {stage}, which is not built: expected {}\ncorrect the profile",
+        list(stages)
+    )]
+    UnknownProfileStage {
+        /// The stage.
+        stage: String,
+        /// The stages that are built.
+        stages: Vec<String>,
+    },
+    /// A profile names a dimension that its stages do not have.
+    #[error(
+        "the profile has a range for {dim}, which {}: expected {}\ncorrect the profile",
+        stage.as_ref().map_or_else(|| "no stage has".to_owned(), |stage| format!("stage {stage} does not have")), list(dims)
     )]
     UnknownDim {
         /// The dimension.
         dim: String,
-        /// The dimensions of the stages.
+        /// The stage that the profile is for; none where it is for all.
+        stage: Option<String>,
+        /// The dimensions that are there.
         dims: Vec<String>,
+    },
+    /// An export was lowered for another reader.
+    #[error(
+        "{} was exported for {target}, which {backend} does not read\n\
+         export for every backend: \"egom2p export WEIGHTS --out DIR --target standard\"", exported.display()
+    )]
+    ExportTarget {
+        /// The exported folder.
+        exported: PathBuf,
+        /// Who it was lowered for.
+        target: String,
+        /// Name of the backend.
+        backend: String,
+    },
+    /// An engine that was built elsewhere stands in for none that is built.
+    #[error(
+        "the engine given for {engine} stands in for none that is built: expected {}\nname one of these",
+        list(engines)
+    )]
+    UnknownAdopted {
+        /// Stage and variant that it was given for.
+        engine: String,
+        /// The engines that are built.
+        engines: Vec<String>,
     },
 }
 

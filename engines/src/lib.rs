@@ -15,6 +15,7 @@ mod bundle;
 mod error;
 mod hashing;
 mod manifest;
+mod overrides;
 mod progress;
 mod stamps;
 
@@ -25,4 +26,5 @@ pub use bundle::{Bundle, Verification};
 pub use error::{BundleError, Result};
 pub use hashing::digest_file;
 pub use manifest::{BUNDLE_MANIFEST_FILE, BUNDLE_SCHEMA, BundleManifest, BundleVariant, ENGINES_FOLDER, ONNX_FOLDER};
+pub use overrides::ProfileOverrides;
 pub use progress::Progress;

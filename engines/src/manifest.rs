@@ -1,13 +1,13 @@
 use crate::{BundleError, Result};
-use egom2p_engine_core::{Device, Digest, EngineError, FileEntry, Profile, RelativePath};
+use egom2p_engine_core::{CompileOptions, Device, Digest, EngineError, EngineTarget, FileEntry, Profile, RelativePath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Name of the manifest in a bundle.
 pub const BUNDLE_MANIFEST_FILE: &str = "bundle.json";
-/// Version of the manifest that this program writes, and the newest that it reads.
-pub const BUNDLE_SCHEMA: u32 = 1;
+/// Version of the manifest that this program writes and reads.
+pub const BUNDLE_SCHEMA: u32 = 2;
 /// Folder of a bundle with the ONNX files and their weights.
 pub const ONNX_FOLDER: &str = "onnx";
 /// Folder of a bundle with the engines.
@@ -53,8 +53,12 @@ pub struct BundleVariant {
     pub weights_digest: Digest,
     /// Digest of the calibration that went into the graph.
     pub calibration_digest: Option<Digest>,
-    /// Ranges that the engine was built for.
-    pub profile: Profile,
+    /// Ranges that the engine was built for, one or several; a call must fit one of them.
+    pub profiles: Vec<Profile>,
+    /// What the engine runs on.
+    pub target: EngineTarget,
+    /// What it was compiled with.
+    pub options: CompileOptions,
     /// Versions of the libraries that built it, by name.
     pub libraries: BTreeMap<String, String>,
 }
@@ -84,6 +88,9 @@ impl BundleManifest {
         let Schema { schema } = serde_json::from_str(&text).map_err(|error| damaged(first_line(&error)))?;
         if schema > u64::from(BUNDLE_SCHEMA) {
             return Err(BundleError::NewerSchema { path, expected: BUNDLE_SCHEMA, got: schema });
+        }
+        if schema < u64::from(BUNDLE_SCHEMA) {
+            return Err(damaged(format!("it has schema {schema}, this program reads {BUNDLE_SCHEMA}")));
         }
         let manifest: Self = serde_json::from_str(&text).map_err(|error| damaged(first_line(&error)))?;
         for (stage, variants) in &manifest.stages {

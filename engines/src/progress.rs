@@ -1,4 +1,4 @@
-use egom2p_engine_core::{BuildReport, RelativePath};
+use egom2p_engine_core::{BuildMonitor, BuildReport, RelativePath};
 
 /// Is told how a build proceeds. Every method does nothing unless it is implemented.
 pub trait Progress {
@@ -15,6 +15,11 @@ pub trait Progress {
     /// An engine is being built.
     fn started(&mut self, stage: &str, variant: &str) {
         let _ = (stage, variant);
+    }
+
+    /// What is told how the build of the engine that was started last proceeds, and can stop it.
+    fn monitor(&self) -> &dyn BuildMonitor {
+        &()
     }
 
     /// An engine has been built.

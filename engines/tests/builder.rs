@@ -4,8 +4,8 @@
 
 mod support;
 
-use egom2p_engine_core::{DimRange, EngineError, Profile};
-use egom2p_engines::{BuildOptions, BuildSummary, Builder, BundleError, BundleManifest};
+use egom2p_engine_core::{ComputeCapability, DimRange, EngineError, Profile};
+use egom2p_engines::{BuildOptions, BuildSummary, Builder, BundleError, BundleManifest, ProfileOverrides};
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::{FakeBackend, STAGES, contents, export, flip_byte, models::WEIGHTS};
@@ -86,9 +86,15 @@ fn a_change_rebuilds_what_depends_on_it() {
     assert_eq!(bench.build(), ["encoder.masked", "encoder.unmasked"], "another ONNX file");
 
     let range = DimRange { min: 0, opt: 4, max: 16 };
-    bench.options.profile = Profile { dims: [("head_visible".to_owned(), range)].into() };
+    let profile = Profile { dims: [("head_visible".to_owned(), range)].into() };
+    bench.options.profiles = ProfileOverrides::all(profile.clone());
     assert_eq!(bench.build(), ["head.default"], "another profile");
-    assert_eq!(BundleManifest::read(&bench.bundle()).unwrap().stages["head"]["default"].profile, bench.options.profile);
+    assert_eq!(BundleManifest::read(&bench.bundle()).unwrap().stages["head"]["default"].profiles, [profile]);
+
+    bench.options.compile.compute_capabilities = vec![ComputeCapability { major: 8, minor: 6 }];
+    assert_eq!(bench.build(), ALL, "another device");
+    bench.options.compile.tf32 = true;
+    assert_eq!(bench.build(), ALL, "another setting of the compiler");
 
     bench.backend.version = "1.1".to_owned();
     assert_eq!(bench.build(), ALL, "another library");
@@ -219,7 +225,7 @@ fn broken_export_manifests_are_refused() {
     let file = bench.exported().join("export.json");
     let good = fs::read_to_string(&file).unwrap();
     for (from, to, expected) in [
-        ("\"schema\": 1", "\"schema\": 2", "has schema 2: this program reads schema 1"),
+        ("\"schema\": 2", "\"schema\": 3", "has schema 3: this program reads schema 2"),
         ("\"preset\"", "\"perset\"", "unknown field `perset`"),
         ("encoder.masked.onnx\",\n", "../encoder.masked.onnx\",\n", "not a path inside its folder"),
         ("encoder.masked.onnx\",\n", "other.onnx\",\n", "names other.onnx, which is not listed"),
@@ -241,11 +247,83 @@ fn broken_export_manifests_are_refused() {
 fn options_that_fit_no_stage_are_refused() {
     let mut bench = Bench::new();
     let range = DimRange { min: 0, opt: 1, max: 2 };
-    bench.options.profile = Profile { dims: [("width".to_owned(), range)].into() };
+    let all = |dim: &str, range| ProfileOverrides::all(Profile { dims: [(dim.to_owned(), range)].into() });
+    bench.options.profiles = all("width", range);
     let error = bench.try_build().unwrap_err().to_string();
-    assert!(error.contains("a range for width, which no stage has: the stages have encoder_visible"), "{error}");
-    bench.options.profile = Profile { dims: [("head_visible".to_owned(), DimRange { min: 3, ..range })].into() };
+    assert!(error.contains("a range for width, which no stage has: expected encoder_visible"), "{error}");
+    bench.options.profiles = all("head_visible", DimRange { min: 3, ..range });
     assert!(bench.try_build().unwrap_err().to_string().contains("out of order"));
+}
+
+#[test]
+fn profiles_are_of_all_stages_or_of_one() {
+    let mut bench = Bench::new();
+    let profile = |dim: &str, max| Profile { dims: [(dim.to_owned(), DimRange { min: 0, opt: 1, max })].into() };
+    bench.options.profiles = ProfileOverrides {
+        profiles: vec![profile("encoder_visible", 4), profile("encoder_visible", 6), profile("head_visible", 5)],
+        stages: [("head".to_owned(), vec![profile("head_visible", 7)])].into(),
+    };
+    assert_eq!(bench.build(), ALL);
+    let manifest = BundleManifest::read(&bench.bundle()).unwrap();
+    assert_eq!(manifest.stages["head"]["default"].profiles, [profile("head_visible", 7)]);
+    let encoder = &manifest.stages["encoder"]["masked"].profiles;
+    let legal = Profile { dims: [("encoder_visible".to_owned(), support::RANGE)].into() };
+    assert_eq!(*encoder, [profile("encoder_visible", 4), profile("encoder_visible", 6), legal]);
+
+    bench.options.profiles.stages = [("head".to_owned(), vec![profile("encoder_visible", 7)])].into();
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("encoder_visible, which stage head does not have: expected head_visible\n"), "{error}");
+    bench.options.profiles.stages = [("neck".to_owned(), vec![profile("head_visible", 7)])].into();
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("the stage neck, which is not built: expected encoder, head\n"), "{error}");
+}
+
+#[test]
+fn engines_that_were_built_elsewhere_are_taken_over() {
+    let mut bench = Bench::new();
+    let file = bench.folder.path().join("mine.engine");
+    fs::write(&file, "engine one").unwrap();
+    let name = ("encoder".to_owned(), "masked".to_owned());
+    bench.options.adopted = [(name.clone(), file.clone())].into();
+    assert_eq!(bench.build(), ALL);
+    let manifest = BundleManifest::read(&bench.bundle()).unwrap();
+    let adopted = &manifest.stages["encoder"]["masked"];
+    assert_eq!(fs::read_to_string(adopted.engine[0].below(&bench.bundle())).unwrap(), "engine one");
+    assert_eq!(adopted.engine.len(), 2, "the engine and its record");
+    assert!(adopted.options.tf32, "the options are those of its record");
+    assert!(adopted.profiles[0].dims.contains_key("visible"), "and so are the ranges");
+    assert!(!manifest.stages["encoder"]["unmasked"].options.tf32);
+
+    assert_eq!(bench.build(), NOTHING);
+    fs::write(&file, "engine two").unwrap();
+    assert_eq!(bench.build(), ["encoder.masked"], "another engine");
+    bench.options.adopted.clear();
+    assert_eq!(bench.build(), ["encoder.masked"], "compiled in its place");
+
+    let before = contents(&bench.bundle());
+    fs::write(&file, "text").unwrap();
+    bench.options.adopted = [(name, file.clone())].into();
+    assert!(bench.try_build().unwrap_err().to_string().contains("it is no engine"));
+    fs::remove_file(&file).unwrap();
+    let error = bench.try_build().unwrap_err();
+    assert!(matches!(error, BundleError::Engine(EngineError::Read { .. })), "{error}");
+    bench.options.adopted = [(("encoder".to_owned(), "contextless".to_owned()), file)].into();
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("given for encoder.contextless stands in for none that is built: expected"), "{error}");
+    assert_eq!(contents(&bench.bundle()), before);
+}
+
+#[test]
+fn an_export_for_another_backend_is_refused() {
+    let bench = Bench::new();
+    let file = bench.exported().join("export.json");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("standard-20", "onnxruntime-cpu")).unwrap();
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("was exported for onnxruntime-cpu, which fake does not read\n"), "{error}");
+    assert!(error.contains("egom2p export WEIGHTS --out DIR --target standard"), "{error}");
+    fs::write(&file, text.replace("standard-20", "fake-gpu")).unwrap();
+    assert_eq!(bench.build(), ALL);
 }
 
 #[cfg(unix)]

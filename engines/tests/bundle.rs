@@ -114,6 +114,11 @@ fn an_engine_of_another_library_version_is_refused() {
     fs::write(path.join("bundle.json"), manifest.replace(&version, "1.2.3")).unwrap();
     let error = open(&path).unwrap().engine("head", "default").err().unwrap();
     assert!(matches!(error, BundleError::LibraryVersion { .. }), "{error}");
+
+    // An engine that was built for later versions is the library's to judge.
+    let compatible = manifest.replace("\"version_compatible\": false", "\"version_compatible\": true");
+    fs::write(path.join("bundle.json"), compatible.replace(&version, "1.2.3")).unwrap();
+    open(&path).unwrap().engine("head", "default").unwrap();
 }
 
 #[test]
@@ -134,8 +139,9 @@ fn broken_manifests_are_refused() {
     let file = folder.path().join("bundle.json");
     let good = fs::read_to_string(&file).unwrap();
     for (from, to, expected) in [
-        ("\"schema\": 1", "\"schema\": 2", "has schema 2: this program reads up to 1\n"),
-        ("\"schema\": 1", "\"schema\": -1", "is not valid"),
+        ("\"schema\": 2", "\"schema\": 3", "has schema 3: this program reads schema 2\n"),
+        ("\"schema\": 2", "\"schema\": 1", "it has schema 1, this program reads 2\n"),
+        ("\"schema\": 2", "\"schema\": -1", "is not valid"),
         ("\"preset\"", "\"newer\": 1, \"preset\"", "unknown field `newer`"),
         ("\"onnx/encoder.masked.onnx\"", "\"../encoder.masked.onnx\"", "not a path inside its folder"),
         ("\"onnx/encoder.masked.onnx\"", "\"/etc/passwd\"", "not a path inside its folder"),

@@ -60,6 +60,47 @@ pub enum ExportError {
         /// How many values came.
         n_values: usize,
     },
+    /// A value that the precision asked for cannot hold.
+    #[error(
+        "{name} holds {value:e} at place {place}, which is beyond the range of {precision}\n\
+         export in precision {wider}"
+    )]
+    Overflow {
+        /// The parameter.
+        name: String,
+        /// Which of its values, rows first.
+        place: usize,
+        /// The value.
+        value: f32,
+        /// The precision: `fp16` or `bf16`.
+        precision: &'static str,
+        /// The precisions that hold more.
+        wider: &'static str,
+    },
+    /// Half values for a reader that has operators for single precision only.
+    #[error(
+        "stage {graph} computes in {precision}, but target onnxruntime-cpu has operators of fp32 only\n\
+         export with --target standard"
+    )]
+    SingleOnly {
+        /// The stage.
+        graph: String,
+        /// The precision: `fp16` or `bf16`.
+        precision: &'static str,
+    },
+    /// An operation on values of `bf16` that came into the standard later than the rest.
+    #[error(
+        "stage {graph} has {op} of bf16 values, which operator set {opset} lacks\n\
+         export for operator set 22, or in precision fp16"
+    )]
+    OperatorSet {
+        /// The stage.
+        graph: String,
+        /// The operator.
+        op: &'static str,
+        /// The number of the operator set that was asked for.
+        opset: i64,
+    },
     /// A named dimension that no input carries by itself.
     #[error(
         "stage {graph}: the size {dim} cannot be computed, because no input has an axis {name}\n\

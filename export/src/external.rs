@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
-use egom2p_graph::{DType, Graph, Literal, LiteralData, Op};
+use egom2p_graph::{DType, Graph, Literal, Op};
 
-use crate::ExportError;
+use crate::{
+    ExportError, encoding,
+    reads::{Stored, reads},
+};
 
 /// Tensors start at multiples of this many bytes, so that readers can map them page by page.
 pub const ALIGNMENT_BYTES: u64 = 4096;
@@ -12,7 +15,9 @@ pub const EMBEDDED_BELOW_BYTES: usize = 1024;
 
 /// Where every tensor of one weights file lies: decided by names and shapes alone, before any value is read.
 ///
-/// The file holds the parameters of all the graphs that share it, and their large constants, each once; sorted by name.
+/// The file holds the parameters of all the graphs that share it, in every float type that one of them reads, and their
+/// large constants, each once; sorted by name. A parameter in `f32` goes by its published name; in a half type it is called
+/// `NAME.fp16` or `NAME.bf16`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExternalLayout {
     location: String,
@@ -23,6 +28,8 @@ pub struct ExternalLayout {
 /// A tensor in a weights file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExternalTensor {
+    /// The published name of the parameter that it holds, or its own where it is a constant.
+    pub source: String,
     /// Its element type.
     pub dtype: DType,
     /// The size of every axis.
@@ -39,28 +46,30 @@ impl ExternalLayout {
         location: impl Into<String>,
         graphs: impl IntoIterator<Item = &'a Graph>,
     ) -> Result<Self, ExportError> {
-        let mut shapes: BTreeMap<String, (DType, Vec<usize>)> = BTreeMap::new();
+        let mut stored: BTreeMap<String, (Stored, Vec<usize>)> = BTreeMap::new();
         for graph in graphs {
-            let params = graph.params().map(|(name, shape)| (name.to_owned(), DType::F32, shape));
-            let constants = large_constants(graph)
-                .map(|literal| (constant_name(literal), literal.dtype(), literal.shape().to_vec()));
-            for (name, dtype, shape) in params.chain(constants) {
-                let known = shapes.entry(name.clone()).or_insert_with(|| (dtype, shape.clone()));
-                if known.1 != shape {
-                    return Err(ExportError::Shape { name, expected: known.1.clone(), actual: shape });
+            for (tensor, shape) in reads(graph) {
+                let name = tensor.name();
+                let (known, expected) = stored.entry(name.clone()).or_insert_with(|| (tensor.clone(), shape.clone()));
+                if *known != tensor {
+                    return Err(ExportError::NameClash { graph: graph.name().to_owned(), name });
+                }
+                if *expected != shape {
+                    let (name, expected) = (tensor.source, expected.clone());
+                    return Err(ExportError::Shape { name, expected, actual: shape });
                 }
             }
         }
         let mut n_bytes = 0_u64;
         let mut entries = BTreeMap::new();
-        for (name, (dtype, shape)) in shapes {
-            let too_large = || ExportError::TooLarge { name: name.clone(), shape: shape.clone() };
+        for (name, (Stored { source, dtype }, shape)) in stored {
+            let too_large = || ExportError::TooLarge { name: source.clone(), shape: shape.clone() };
             let offset_bytes = n_bytes.checked_next_multiple_of(ALIGNMENT_BYTES).ok_or_else(too_large)?;
             let element_bytes = dtype.size_bytes() as u64;
             let length = shape.iter().try_fold(element_bytes, |product, &size| product.checked_mul(size as u64));
             let length = length.ok_or_else(too_large)?;
             n_bytes = offset_bytes.checked_add(length).ok_or_else(too_large)?;
-            entries.insert(name, ExternalTensor { dtype, shape, offset_bytes, n_bytes: length });
+            entries.insert(name, ExternalTensor { source, dtype, shape, offset_bytes, n_bytes: length });
         }
         Ok(Self { location: location.into(), entries, n_bytes })
     }
@@ -70,12 +79,12 @@ impl ExternalLayout {
         &self.location
     }
 
-    /// The tensors by name; large constants are called `constant.` and a digest of their contents.
+    /// The tensors by their names in this file; large constants are called `constant.` and a digest of their contents.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &ExternalTensor)> {
         self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// The tensor called `name`.
+    /// The tensor called `name` in this file.
     pub fn tensor(&self, name: &str) -> Option<&ExternalTensor> {
         self.entries.get(name)
     }
@@ -102,16 +111,7 @@ pub(crate) fn is_embedded(literal: &Literal) -> bool {
 pub(crate) fn constant_name(literal: &Literal) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("{}{:?}", literal.dtype(), literal.shape()).as_bytes());
-    hasher.update(&little_endian(literal.data()));
+    hasher.update(&encoding::literal_bytes(literal.data()));
     let digest = hasher.finalize();
     format!("constant.{}", &digest.to_hex()[..16])
-}
-
-/// The bytes of values as ONNX stores them.
-pub(crate) fn little_endian(data: &LiteralData) -> Vec<u8> {
-    match data {
-        LiteralData::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        LiteralData::I64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        LiteralData::Bool(values) => values.iter().map(|&value| u8::from(value)).collect(),
-    }
 }

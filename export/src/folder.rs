@@ -15,7 +15,7 @@ use egom2p_engine_core::{
 };
 use egom2p_graph::{Graph, Parameters};
 
-use crate::{ExportError, ExternalLayout, Target, WrittenWeights, export_graph, external, write_weights};
+use crate::{ExportError, ExternalLayout, Target, WrittenWeights, export_graph, reads::reads, write_weights};
 use pending::Pending;
 use record::{RECORD_FILE, Record};
 
@@ -46,8 +46,10 @@ pub struct StageExport<'a> {
     pub graph: &'a Graph,
     /// The weights file that it reads, without its extension: one of [`FolderExport::weights`].
     pub weights: &'a str,
-    /// Default ranges of the named dimensions.
-    pub dims: Profile,
+    /// The precision that its products are computed in, such as `fp16`; kept in the manifest.
+    pub precision: &'a str,
+    /// Default ranges of the named dimensions, one or several; the last one holds everything that is legal.
+    pub profiles: Vec<Profile>,
 }
 
 /// One weights file.
@@ -166,7 +168,8 @@ fn layouts<'a>(export: &FolderExport<'a>) -> Result<BTreeMap<&'a str, ExternalLa
         check_name(weights.name)?;
         let graphs = export.stages.iter().filter(|stage| stage.weights == weights.name).map(|stage| stage.graph);
         let layout = ExternalLayout::new(format!("{}.weights", weights.name), graphs)?;
-        let unused = weights.all_used.unwrap_or_default().iter().filter(|name| layout.tensor(name).is_none());
+        let used: BTreeSet<&str> = layout.tensors().map(|(_, tensor)| tensor.source.as_str()).collect();
+        let unused = weights.all_used.unwrap_or_default().iter().filter(|name| !used.contains(name.as_str()));
         let unused: Vec<String> = unused.cloned().collect();
         if !unused.is_empty() {
             return Err(ExportError::Unused { location: layout.location().to_owned(), names: unused });
@@ -209,18 +212,19 @@ fn manifest(
         let listing = format!("{}\n{}", export.target, stage.graph);
         let variant = ExportedVariant {
             name: stage.variant.to_owned(),
-            precision: "fp32".to_owned(),
+            precision: stage.precision.to_owned(),
             onnx: onnx_file(stage)?,
             weights: vec![file(layouts[stage.weights].location())?],
             graph_digest: Digest::from_bytes(*blake3::hash(listing.as_bytes()).as_bytes()),
             weights_digest: weights_digest(stage.graph, &made[stage.weights]),
             calibration_digest: None,
-            dims: stage.dims.clone(),
+            profiles: stage.profiles.clone(),
         };
         stages.entry(stage.stage.to_owned()).or_default().push(variant);
     }
     Ok(ExportManifest {
         schema: EXPORT_MANIFEST_SCHEMA,
+        target: export.target.to_string(),
         preset: export.preset.map(str::to_owned),
         config: export.config.clone(),
         stages,
@@ -228,12 +232,9 @@ fn manifest(
     })
 }
 
-/// The digest of the tensors that a graph reads: names, shapes and contents.
+/// The digest of the tensors that a graph reads: names, which tell half precisions apart, shapes and contents.
 fn weights_digest(graph: &Graph, made: &WrittenWeights) -> Digest {
-    let params = graph.params().map(|(name, shape)| (name.to_owned(), shape));
-    let constants =
-        external::large_constants(graph).map(|literal| (external::constant_name(literal), literal.shape().to_vec()));
-    let tensors: BTreeSet<_> = params.chain(constants).collect();
+    let tensors: BTreeSet<_> = reads(graph).into_iter().map(|(stored, shape)| (stored.name(), shape)).collect();
     let mut hasher = blake3::Hasher::new();
     for (name, shape) in tensors {
         hasher.update(format!("{name} {shape:?} {}\n", made.tensors[&name]).as_bytes());

@@ -134,10 +134,12 @@ fn described(tensor: &TensorProto) -> String {
     text
 }
 
-/// The name of an ONNX element type by its code: `f32`, `i64`, `bool` …
+/// The name of an ONNX element type by its code: `f32`, `f16`, `bf16`, `i64`, `bool` …
 pub fn element_name(code: i32) -> String {
     match DataType::try_from(code) {
         Ok(DataType::Float) => "f32".to_owned(),
+        Ok(DataType::Float16) => "f16".to_owned(),
+        Ok(DataType::Bfloat16) => "bf16".to_owned(),
         Ok(DataType::Int64) => "i64".to_owned(),
         Ok(DataType::Int32) => "i32".to_owned(),
         Ok(DataType::Bool) => "bool".to_owned(),

@@ -2,7 +2,7 @@ use std::fmt;
 
 /// The operator set that a model is written in, and with it what may be used: the one place that names versions.
 ///
-/// Both are read by ONNX Runtime 1.31 and by `TensorRT` 10 and later.
+/// All are read by ONNX Runtime 1.31 and by `TensorRT` 10 and later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Opset {
     /// Operator set 19: `Gelu` is spelt out with `Erf`.
@@ -10,6 +10,8 @@ pub enum Opset {
     /// Operator set 20.
     #[default]
     V20,
+    /// Operator set 22, the first in which convolutions and pools take values of `bf16`.
+    V22,
 }
 
 /// Who will read the model, which decides how operations are lowered.
@@ -30,6 +32,7 @@ impl Opset {
         match self {
             Self::V19 => 19,
             Self::V20 => 20,
+            Self::V22 => 22,
         }
     }
 
@@ -37,6 +40,7 @@ impl Opset {
     pub fn ir_version(self) -> i64 {
         match self {
             Self::V19 | Self::V20 => 9,
+            Self::V22 => 10,
         }
     }
 }

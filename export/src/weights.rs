@@ -6,23 +6,27 @@ use std::{
 };
 
 use egom2p_engine_core::{Digest, FileEntry};
-use egom2p_graph::{DType, Graph, Literal, LiteralData, Parameters};
+use egom2p_graph::{DType, Graph, Literal, Parameters};
 
-use crate::{ExportError, ExternalLayout, ExternalTensor, external};
+use crate::{ExportError, ExternalLayout, ExternalTensor, encoding, external};
+
+/// How many values are turned into bytes at a time.
+const CHUNK: usize = 1 << 16;
 
 /// What was written to a weights file.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WrittenWeights {
     /// Size and digest of the file.
     pub file: FileEntry,
-    /// The digest of every tensor's bytes, by name.
+    /// The digest of every tensor's bytes, by its name in the file.
     pub tensors: BTreeMap<String, Digest>,
 }
 
 /// Writes the weights file that `layout` describes to `path`: tensor by tensor, so that memory holds one of them.
 ///
-/// `graphs` are those that the layout was made for; their large constants go into the file too. The same values give the
-/// same bytes. What stood at `path` is replaced; on an error, what is there is incomplete.
+/// `graphs` are those that the layout was made for; their large constants go into the file too. Values of a half type are
+/// rounded to the nearest, ties to even; one that the type cannot hold is an error. The same values give the same bytes.
+/// What stood at `path` is replaced; on an error, what is there is incomplete.
 pub fn write_weights<'a>(
     path: &Path,
     layout: &ExternalLayout,
@@ -39,9 +43,11 @@ pub fn write_weights<'a>(
     let mut tensors = BTreeMap::new();
     for (name, tensor) in layout.tensors() {
         sink.pad(tensor.offset_bytes).map_err(ExportError::io("write", path))?;
-        let digest = match constants.get(name) {
-            Some(literal) => sink.write(literal.data()),
-            None => sink.write(&LiteralData::F32(values(name, tensor, parameters)?)),
+        let digest = if let Some(literal) = constants.get(name) {
+            sink.write([encoding::literal_bytes(literal.data())])
+        } else {
+            let values = values(tensor, parameters)?;
+            sink.write(values.chunks(CHUNK).map(|chunk| encoding::float_bytes(chunk, tensor.dtype)))
         };
         tensors.insert(name.to_owned(), digest.map_err(ExportError::io("write", path))?);
     }
@@ -50,13 +56,21 @@ pub fn write_weights<'a>(
     Ok(WrittenWeights { file: FileEntry { bytes: sink.n_bytes, blake3 }, tensors })
 }
 
-fn values(name: &str, tensor: &ExternalTensor, parameters: &dyn Parameters) -> Result<Vec<f32>, ExportError> {
-    debug_assert_eq!(tensor.dtype, DType::F32, "parameters are floats");
-    let values = parameters.parameter(name, &tensor.shape)?;
-    if values.len() as u64 * tensor.dtype.size_bytes() as u64 == tensor.n_bytes {
-        Ok(values)
-    } else {
-        Err(ExportError::ValueCount { name: name.to_owned(), shape: tensor.shape.clone(), n_values: values.len() })
+fn values(tensor: &ExternalTensor, parameters: &dyn Parameters) -> Result<Vec<f32>, ExportError> {
+    let ExternalTensor { source, dtype, shape, n_bytes, .. } = tensor;
+    let values = parameters.parameter(source, shape)?;
+    if values.len() as u64 * dtype.size_bytes() as u64 != *n_bytes {
+        return Err(ExportError::ValueCount { name: source.clone(), shape: shape.clone(), n_values: values.len() });
+    }
+    match values.iter().position(|value| value.is_finite() && dtype.round(*value).is_infinite()) {
+        Some(place) => Err(ExportError::Overflow {
+            name: source.clone(),
+            place,
+            value: values[place],
+            precision: encoding::precision_name(*dtype),
+            wider: if *dtype == DType::F16 { "bf16 or fp32" } else { "fp32" },
+        }),
+        None => Ok(values),
     }
 }
 
@@ -77,19 +91,12 @@ impl Sink {
         Ok(())
     }
 
-    fn write(&mut self, data: &LiteralData) -> std::io::Result<Digest> {
-        const CHUNK: usize = 1 << 16;
+    fn write(&mut self, chunks: impl IntoIterator<Item = Vec<u8>>) -> std::io::Result<Digest> {
         let mut hasher = blake3::Hasher::new();
-        let mut put = |bytes: Vec<u8>| {
+        for bytes in chunks {
             hasher.update(&bytes);
-            self.put(&bytes)
-        };
-        match data {
-            LiteralData::F32(values) => values
-                .chunks(CHUNK)
-                .try_for_each(|chunk| put(chunk.iter().flat_map(|value| value.to_le_bytes()).collect())),
-            LiteralData::I64(_) | LiteralData::Bool(_) => put(external::little_endian(data)),
-        }?;
+            self.put(&bytes)?;
+        }
         Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
     }
 

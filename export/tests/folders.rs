@@ -4,7 +4,7 @@ mod sample;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use egom2p_engine_core::{Digest, ExportManifest, Profile};
+use egom2p_engine_core::{Digest, ExportManifest};
 use egom2p_export::{ExportError, ExportReport, FolderExport, StageExport, Target, WeightsExport, export_folder};
 use egom2p_graph::{Graph, ParameterError, Parameters};
 
@@ -56,7 +56,8 @@ impl Stages {
             variant,
             graph,
             weights,
-            dims: Profile { dims: BTreeMap::new() },
+            precision: "fp32",
+            profiles: Vec::new(),
         };
         let model = Shifted(shift);
         let stages = [
@@ -210,7 +211,8 @@ fn weights_without_a_reader_and_readers_without_weights_are_named() {
         variant: "default",
         graph: &block,
         weights: "model",
-        dims: Profile { dims: BTreeMap::new() },
+        precision: "fp32",
+        profiles: Vec::new(),
     }];
     let all = ["encoder.0.norm1.weight".to_owned(), "encoder.9.norm1.weight".to_owned()];
     let weights = [WeightsExport {

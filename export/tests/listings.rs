@@ -26,9 +26,18 @@ fn stages_become_readable_models() {
 }
 
 #[test]
+fn a_block_in_halves_casts_no_weights() {
+    let graph = sample::half_block(DType::F16);
+    let listing = listing(&graph, STANDARD);
+    insta::assert_snapshot!(format!("{}-{STANDARD}", graph.name()), &listing);
+    assert!(listing.contains("tensor encoder.0.attn.qkv.weight.fp16: f16[24, 8] in"), "{listing}");
+    assert!(!listing.lines().any(|line| line.contains("= Cast(") && line.contains("weight")), "{listing}");
+}
+
+#[test]
 fn the_standard_target_uses_nothing_else() {
     for graph in sample::all() {
-        for opset in [Opset::V19, Opset::V20] {
+        for opset in [Opset::V19, Opset::V20, Opset::V22] {
             let listing = listing(&graph, Target::Standard { opset });
             assert!(!listing.contains("::"), "{listing}");
         }

@@ -17,6 +17,7 @@ mod weights;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use egom2p::clips::TokensFile;
+use egom2p_calibration::Precision;
 use egom2p_engines::Bundle;
 use egom2p_model::{Modality, ModelConfig, Preset, Stage, weights::WeightsPart};
 
@@ -92,6 +93,10 @@ fn preset(name: &str) -> Result<Preset, String> {
 
 fn stage(name: &str) -> Result<Stage, String> {
     Stage::from_name(name).map_err(|error| one_line(&error))
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    name.parse().map_err(|error| one_line(&error))
 }
 
 fn modality(name: &str) -> Result<Modality, String> {

@@ -2,6 +2,8 @@
 
 mod commands;
 mod console;
+mod quantity;
+mod table;
 
 use std::process::ExitCode;
 

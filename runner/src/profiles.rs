@@ -9,11 +9,26 @@ use egom2p_model::{Modality, ModelConfig};
 /// Clips that one call may hold.
 const MAX_BATCH: usize = 4;
 
-/// The default range of every named dimension of a stage's graph.
+/// The default ranges of every named dimension of a stage's graph: first what the decoding loop asks for, one clip with
+/// something visible, then everything that is legal, which the loop seldom needs.
 ///
 /// `visible` reaches from nothing (the first unconditional pass) to all other modalities and all but the last step of the
 /// target; `queries` from one token to a whole video.
-pub fn default_profile(config: &ModelConfig, graph: &Graph) -> Profile {
+pub fn default_profiles(config: &ModelConfig, graph: &Graph) -> Vec<Profile> {
+    let legal = legal_profile(config, graph);
+    let mut usual = legal.clone();
+    for (name, range) in &mut usual.dims {
+        match &**name {
+            "batch" => range.max = range.opt,
+            "visible" => range.min = 1,
+            _ => {}
+        }
+    }
+    if usual == legal { vec![legal] } else { vec![usual, legal] }
+}
+
+/// The range of every named dimension that a stage takes.
+fn legal_profile(config: &ModelConfig, graph: &Graph) -> Profile {
     let n_video = config.video.n_tokens();
     let n_all = Modality::ALL.into_iter().map(|modality| config.n_tokens(modality)).sum();
     let [t, h, w] = config.video.grid();

@@ -6,11 +6,17 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 const ARROWS: &[(&str, &[&str])] = &[
     ("egom2p-graph", &[]),
     ("egom2p-model", &["egom2p-graph"]),
+    ("egom2p-calibration", &["egom2p-graph"]),
     ("egom2p-onnx-proto", &[]),
     ("egom2p-export", &["egom2p-graph", "egom2p-onnx-proto", "egom2p-engine-core"]),
-    ("egom2p-engine-core", &[]),
+    ("egom2p-engine-core", &["egom2p-onnx-proto"]),
     ("egom2p-engine-onnxruntime", &["egom2p-engine-core", "egom2p-onnx-proto"]),
-    ("egom2p-engines", &["egom2p-engine-core", "egom2p-engine-onnxruntime", "egom2p-onnx-proto"]),
+    ("egom2p-tensorrt-sys", &[]),
+    ("egom2p-engine-tensorrt", &["egom2p-engine-core", "egom2p-onnx-proto", "egom2p-tensorrt-sys"]),
+    (
+        "egom2p-engines",
+        &["egom2p-engine-core", "egom2p-engine-onnxruntime", "egom2p-engine-tensorrt", "egom2p-onnx-proto"],
+    ),
     ("egom2p-video-protocol", &[]),
     ("egom2p-video", &["egom2p-video-protocol"]),
     (
@@ -18,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "egom2p-graph",
             "egom2p-model",
+            "egom2p-calibration",
             "egom2p-export",
             "egom2p-onnx-proto",
             "egom2p-engine-core",

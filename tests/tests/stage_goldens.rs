@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use egom2p_calibration::Precision;
 use egom2p_export::{Opset, Target};
 use egom2p_graph::Literal;
 use egom2p_model::{Modality, Stage};
@@ -16,7 +17,7 @@ fn every_stage_has_reference_values() {
     let names = Golden::names().expect("the folder is there");
     for stage in Stage::ALL {
         assert!(names.iter().any(|name| name == stage.name()), "no values of {stage}");
-        let golden = Golden::read(stage.name()).expect("a sound file");
+        let golden = Golden::read(stage.name(), Precision::Fp32).expect("a sound file");
         for variant in stage.variants() {
             let cases = golden.cases.keys().map(|name| golden.stored_case(stage, name).expect("a sound case"));
             let label = format!("{stage} {variant}");
@@ -27,14 +28,20 @@ fn every_stage_has_reference_values() {
 
 #[test]
 fn the_interpreter_gives_the_reference_values() {
-    check_stages(&Interpreter);
-    check_generations(&Interpreter);
+    check(&Interpreter, Precision::Fp32);
+}
+
+/// What reduced precision costs the graphs themselves.
+#[test]
+fn the_interpreter_comes_near_in_half_precision() {
+    check(&Interpreter, Precision::Fp16);
+    check(&Interpreter, Precision::Bf16);
 }
 
 #[test]
 fn other_weights_give_other_values() {
     for stage in Stage::ALL {
-        let mut golden = Golden::read(stage.name()).expect("a sound file");
+        let mut golden = Golden::read(stage.name(), Precision::Fp32).expect("a sound file");
         golden.weight_seed += 1;
         let agrees = |name: &String| {
             let outputs = Interpreter.run(&golden.stored_case(stage, name).expect("a sound case")).expect("it runs");
@@ -46,25 +53,35 @@ fn other_weights_give_other_values() {
 
 #[test]
 fn onnxruntime_cpu_gives_the_reference_values() {
-    check_onnxruntime(Target::OnnxRuntimeCpu);
+    check_onnxruntime(Target::OnnxRuntimeCpu, Precision::Fp32);
 }
 
 #[test]
 fn standard_onnx_gives_the_reference_values() {
-    check_onnxruntime(Target::Standard { opset: Opset::V20 });
+    check_onnxruntime(Target::Standard { opset: Opset::V20 }, Precision::Fp32);
 }
 
-fn check_onnxruntime(target: Target) {
+/// ONNX Runtime computes `fp16` on any CPU, `bf16` on none.
+#[test]
+fn standard_onnx_comes_near_in_fp16() {
+    check_onnxruntime(Target::Standard { opset: Opset::V20 }, Precision::Fp16);
+}
+
+fn check_onnxruntime(target: Target, precision: Precision) {
     if let Some(backend) = ExportedToOnnxRuntime::open(target) {
-        check_stages(&backend);
-        check_generations(&backend);
+        check(&backend, precision);
     }
 }
 
-fn check_stages(backend: &dyn Runs) {
+fn check(backend: &dyn Runs, precision: Precision) {
+    check_stages(backend, precision);
+    check_generations(backend, precision);
+}
+
+fn check_stages(backend: &dyn Runs, precision: Precision) {
     let mut failures = Vec::new();
     for stage in Stage::ALL {
-        let golden = Golden::read(stage.name()).expect("a sound file");
+        let golden = Golden::read(stage.name(), precision).expect("a sound file");
         for (name, case) in &golden.cases {
             let outputs = golden.stored_case(stage, name).and_then(|case| backend.run(&case));
             let compared = outputs.and_then(|outputs| {
@@ -75,7 +92,9 @@ fn check_stages(backend: &dyn Runs) {
                 names.collect::<Result<Vec<f64>, _>>()
             });
             match compared {
-                Ok(shares) => print(&format!("{} {stage} {name}: {shares:.3?} of the tolerance", backend.name())),
+                Ok(shares) => {
+                    print(&format!("{} {precision} {stage} {name}: {shares:.3?} of the tolerance", backend.name()))
+                }
                 Err(error) => failures.push(format!("{stage}: {name}: {error}")),
             }
         }
@@ -83,12 +102,12 @@ fn check_stages(backend: &dyn Runs) {
     assert!(failures.is_empty(), "{}\n{}", backend.name(), failures.join("\n"));
 }
 
-fn check_generations(backend: &dyn Runs) {
+fn check_generations(backend: &dyn Runs, precision: Precision) {
     let names: Vec<_> = Golden::names().expect("the folder is there");
     let generations: Vec<_> = names.iter().filter(|name| name.starts_with("generate_")).collect();
     assert!(generations.len() >= 2, "the folder holds generations");
     for name in generations {
-        let golden = Golden::read(name).expect("a sound file");
+        let golden = Golden::read(name, precision).expect("a sound file");
         check_generation(backend, &golden).unwrap_or_else(|error| panic!("{}: {name}: {error}", backend.name()));
     }
 }

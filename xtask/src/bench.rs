@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
 /// Prepares what is missing, measures, and prints a table.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    setup::run(workspace)?;
+    setup::plain(workspace)?;
     let programs = Programs::build(workspace)?;
     let folder = workspace.cache().join("bench").join(&arguments.preset);
     fs::create_dir_all(&folder)

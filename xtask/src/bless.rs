@@ -8,7 +8,7 @@ use crate::{docs, process, setup, workspace::Workspace};
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     setup::run(workspace)?;
     docs::write(workspace)?;
-    let mut tests = workspace.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--quiet"]);
+    let mut tests = workspace.cargo_for_all(&["test"], &["--all-targets", "--no-fail-fast", "--quiet"]);
     // insta: write what is new, and let the test pass that asked for it.
     tests.env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1");
     process::run(&mut tests)

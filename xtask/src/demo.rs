@@ -44,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         ["weights", "bundle", "sample.mp4", "predictions", "demo.png"].map(|name| folder.join(name));
 
     let mut steps = Steps::default();
-    steps.run("setup", || setup::run(workspace))?;
+    steps.run("setup", || setup::plain(workspace))?;
     let programs = steps.run("build the programs", || Programs::build(workspace))?;
     steps.run("render the sample clip", || render_sample(&programs, &sample))?;
     steps.run("make random weights", || {

@@ -14,15 +14,17 @@ pub(crate) struct Programs {
 impl Programs {
     /// Builds both; quick where nothing changed.
     pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
-        process::run(&mut workspace.cargo(&[
-            "build",
-            "--release",
-            "--quiet",
-            "--package",
-            "egom2p",
-            "--package",
-            "egom2p-video",
-        ]))?;
+        Self::build_with(workspace, &[])
+    }
+
+    /// Builds both with the `TensorRT` backend, which needs headers and a C++ compiler.
+    pub(crate) fn build_with_tensorrt(workspace: &Workspace) -> Result<Self> {
+        Self::build_with(workspace, &["--features", "egom2p/tensorrt"])
+    }
+
+    fn build_with(workspace: &Workspace, features: &[&str]) -> Result<Self> {
+        let mut cargo = workspace.cargo(&["build", "--release", "--quiet"]);
+        process::run(cargo.args(["--package", "egom2p", "--package", "egom2p-video"]).args(features))?;
         Ok(Self { folder: workspace.target().join("release") })
     }
 

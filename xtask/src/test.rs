@@ -16,24 +16,28 @@ use crate::{
 /// step does not keep the others from running.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let cargo = |arguments: &[&str]| workspace.cargo(arguments);
+    let for_all = |subcommand: &[&str], options: &[&str]| workspace.cargo_for_all(subcommand, options);
     let mut steps = Steps::default();
     steps.run("setup", || setup::run(workspace))?;
     steps.check("formatting", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
-    steps.run("build", || process::run(&mut cargo(&["build", "--workspace", "--all-targets", "--quiet"])))?;
+    steps.run("build", || process::run(&mut for_all(&["build"], &["--all-targets", "--quiet"])))?;
     steps.check("lints", || {
-        process::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+        process::run(&mut for_all(&["clippy"], &["--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
-    if succeeds(&mut cargo(&["nextest", "--version"])) {
-        steps.check("tests", || process::run(&mut cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])));
-    } else {
-        say("cargo-nextest is not installed: running the tests with \"cargo test\", several in one process");
-        steps.check("tests", || {
-            process::run(&mut cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--quiet"]))
+    if setup::HAS_TENSORRT_RTX {
+        steps.check("lints without TensorRT", || {
+            process::run(&mut cargo(&["clippy", "--package", "egom2p", "--quiet", "--", "-D", "warnings"]))
         });
     }
-    steps.check("documentation tests", || process::run(&mut cargo(&["test", "--workspace", "--doc", "--quiet"])));
+    if succeeds(&mut cargo(&["nextest", "--version"])) {
+        steps.check("tests", || process::run(&mut for_all(&["nextest", "run"], &["--no-fail-fast"])));
+    } else {
+        say("cargo-nextest is not installed: running the tests with \"cargo test\", several in one process");
+        steps.check("tests", || process::run(&mut for_all(&["test"], &["--all-targets", "--no-fail-fast", "--quiet"])));
+    }
+    steps.check("documentation tests", || process::run(&mut for_all(&["test"], &["--doc", "--quiet"])));
     steps.check("documentation", || {
-        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+        let mut doc = for_all(&["doc"], &["--no-deps", "--quiet"]);
         process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     });
     if succeeds(&mut cargo(&["deny", "--version"])) {

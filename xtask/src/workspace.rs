@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::console::failure;
+use crate::{console::failure, setup};
 
 /// The project's folder.
 pub(crate) struct Workspace {
@@ -35,6 +35,11 @@ impl Workspace {
         self.root.join("cache")
     }
 
+    /// Where downloads are until they are unpacked.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.cache().join("downloads")
+    }
+
     /// A cargo command in the workspace, which knows where this architecture's OpenCV is and keeps its output inside
     /// the project's folder.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
@@ -45,6 +50,17 @@ impl Workspace {
             cargo.env("OPENCV_LINK_PATHS", format!("/usr/lib/{triplet}"));
             cargo.env("OPENCV_INCLUDE_PATHS", format!("/usr/include/opencv4,/usr/include/{triplet}/opencv4"));
         }
+        cargo
+    }
+
+    /// A cargo command over every package, with the `TensorRT` backend where tests can build engines with it.
+    pub(crate) fn cargo_for_all(&self, subcommand: &[&str], options: &[&str]) -> Command {
+        let mut cargo = self.cargo(subcommand);
+        cargo.arg("--workspace");
+        if setup::HAS_TENSORRT_RTX {
+            cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt"]);
+        }
+        cargo.args(options);
         cargo
     }
 

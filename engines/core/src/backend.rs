@@ -1,4 +1,6 @@
-use crate::{Engine, Profile, RelativePath, Result};
+use crate::{
+    BuildMonitor, CompileOptions, Engine, EngineError, EngineMemory, EngineTarget, Profile, RelativePath, Result,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,23 @@ pub trait Backend: Send + Sync {
     /// Opens the native library and says what was found. An error says what is missing and how to get it.
     fn check(&self) -> Result<BackendInfo>;
 
+    /// What an engine with these options would run on: part of its key. An error says what is missing to build it here.
+    fn target(&self, device: Device, options: &CompileOptions) -> Result<EngineTarget>;
+
     /// Builds an engine. Existing files are not touched: the engine's files are named by [`BuildRequest::name`], which
     /// must be new, and appear under that name only when they are complete.
     fn build(&self, request: &BuildRequest<'_>) -> Result<BuildReport>;
+
+    /// Takes over an engine that was built elsewhere, in place of building it: checks that it can run here and that its
+    /// tensors are those of the ONNX file, and makes the files that [`Backend::build`] would make. Only backends that
+    /// compile have engines to take over.
+    fn adopt(&self, request: &AdoptRequest<'_>) -> Result<BuildReport> {
+        Err(EngineError::OptionUnsupported {
+            backend: self.name(),
+            option: format!("compiled engines such as {}", request.engine.display()),
+            flag: "--engine",
+        })
+    }
 
     /// Opens a built engine.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Engine>>;
@@ -45,7 +61,7 @@ pub enum Device {
 }
 
 /// What to build. All paths are inside `root`, so the result can be moved with it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BuildRequest<'a> {
     /// The folder that holds everything: the bundle.
     pub root: &'a Path,
@@ -55,10 +71,23 @@ pub struct BuildRequest<'a> {
     pub engine_dir: &'a RelativePath,
     /// First part of the names of the engine's files.
     pub name: &'a str,
-    /// Ranges of named dimensions.
-    pub profile: &'a Profile,
+    /// Ranges of named dimensions, one or several; a call will fit one of them.
+    pub profiles: &'a [Profile],
     /// Where the engine is to run.
     pub device: Device,
+    /// How it is compiled, for backends that compile.
+    pub options: &'a CompileOptions,
+    /// Is told how it goes, and can stop it.
+    pub monitor: &'a dyn BuildMonitor,
+}
+
+/// What to take over.
+#[derive(Clone)]
+pub struct AdoptRequest<'a> {
+    /// The build that it stands in for. The ranges and the options are those of a build; the engine has its own.
+    pub build: BuildRequest<'a>,
+    /// The engine's file, anywhere.
+    pub engine: &'a Path,
 }
 
 /// What was built.
@@ -72,6 +101,10 @@ pub struct BuildReport {
     pub own_bytes: u64,
     /// Names of weights that the backend rewrote, and that the engine therefore holds on its own.
     pub rewritten: Vec<String>,
+    /// Device memory that the engine takes; none for backends that do not compile.
+    pub memory: Option<EngineMemory>,
+    /// The most memory of this machine that the process held during the build, where it is known.
+    pub peak_bytes: Option<u64>,
 }
 
 /// What to open.
@@ -82,7 +115,7 @@ pub struct OpenRequest<'a> {
     /// The engine's files, in the order of [`BuildReport::files`].
     pub files: &'a [RelativePath],
     /// Ranges the engine was built for.
-    pub profile: &'a Profile,
+    pub profiles: &'a [Profile],
     /// Where the engine runs.
     pub device: Device,
 }

@@ -1,4 +1,4 @@
-use crate::{Axis, EngineError, Profile, Result, TensorSpec};
+use crate::{Axis, DimRange, EngineError, Profile, Result, TensorSpec};
 use std::collections::BTreeMap;
 
 /// The lengths that named dimensions take in one run.
@@ -53,15 +53,32 @@ impl Dims {
         Ok(())
     }
 
-    /// Checks that every length lies in the range that the engine was built for.
-    pub(crate) fn check(&self, profile: &Profile) -> Result<()> {
-        for (dim, range) in &profile.dims {
-            if let Some(length) = self.get(dim)
-                && !(range.min..=range.max).contains(&length)
-            {
-                return Err(EngineError::OutsideProfile { dim: dim.clone(), got: length, range: *range });
+    /// The first of the profiles that holds these lengths. Where there is none, the error names a dimension that is
+    /// outside of the profile that comes nearest.
+    pub fn profile(&self, profiles: &[Profile]) -> Result<usize> {
+        let mut nearest: Option<Vec<Outside<'_>>> = None;
+        for (index, profile) in profiles.iter().enumerate() {
+            let outside = self.outside(profile);
+            if outside.is_empty() {
+                return Ok(index);
+            }
+            if nearest.as_ref().is_none_or(|nearest| outside.len() < nearest.len()) {
+                nearest = Some(outside);
             }
         }
-        Ok(())
+        match nearest.as_deref() {
+            Some([(dim, range, length), ..]) => {
+                Err(EngineError::OutsideProfile { dim: (*dim).to_owned(), got: *length, range: *range })
+            }
+            Some([]) | None => Ok(0),
+        }
+    }
+
+    fn outside<'p>(&self, profile: &'p Profile) -> Vec<Outside<'p>> {
+        let ranges = profile.dims.iter().filter_map(|(dim, range)| Some((&**dim, *range, self.get(dim)?)));
+        ranges.filter(|(_, range, length)| !(range.min..=range.max).contains(length)).collect()
     }
 }
+
+/// A dimension, the range that it may take and the length that it has.
+type Outside<'p> = (&'p str, DimRange, usize);

@@ -172,6 +172,47 @@ pub enum EngineError {
         /// What to do.
         mend: &'static str,
     },
+    /// The build was stopped.
+    #[error("the build was cancelled\nstart it again when it suits; nothing was changed")]
+    Cancelled,
+    /// An engine does not run on this machine.
+    #[error("the engine was built for {built}, this machine has {found}\n{mend}")]
+    WrongTarget {
+        /// What it was built for.
+        built: String,
+        /// What was found.
+        found: String,
+        /// How to mend it.
+        mend: String,
+    },
+    /// There is less memory than a build takes.
+    #[error("building {} takes about {} MB of memory, {} MB are free\nfree memory, raise the limit of this process, or build fewer stages at a time on a larger machine", onnx.display(), needed_bytes / 1_000_000, free_bytes / 1_000_000)]
+    Memory {
+        /// The model.
+        onnx: PathBuf,
+        /// Bytes that the build is expected to take.
+        needed_bytes: u64,
+        /// Bytes that are free.
+        free_bytes: u64,
+    },
+    /// The backend does not have an option.
+    #[error("{backend} has no {option}\nleave {flag} out, or choose another backend")]
+    OptionUnsupported {
+        /// Name of the backend.
+        backend: &'static str,
+        /// What it does not have.
+        option: String,
+        /// The option of the command line.
+        flag: &'static str,
+    },
+    /// A backend cannot do what was asked for, for a reason of its own.
+    #[error("{what}\n{mend}")]
+    Backend {
+        /// The reason.
+        what: String,
+        /// How to mend it.
+        mend: String,
+    },
     /// A file could not be read.
     #[error("cannot read {}: {source}\n{mend}", path.display())]
     Read {

@@ -6,7 +6,7 @@ use std::path::Path;
 /// Name of the manifest in an exported folder.
 pub const EXPORT_MANIFEST_FILE: &str = "export.json";
 /// Version of the manifest that this program writes and reads.
-pub const EXPORT_MANIFEST_SCHEMA: u32 = 1;
+pub const EXPORT_MANIFEST_SCHEMA: u32 = 2;
 
 /// What an exported folder holds. All paths are relative to the folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub const EXPORT_MANIFEST_SCHEMA: u32 = 1;
 pub struct ExportManifest {
     /// Version of the manifest: [`EXPORT_MANIFEST_SCHEMA`].
     pub schema: u32,
+    /// Who can read the ONNX files: `standard-` with the number of the operator set for all, or the backend that they
+    /// were lowered for and its device, such as `onnxruntime-cpu`.
+    pub target: String,
     /// Name of the preset, if the configuration is one.
     pub preset: Option<String>,
     /// Configuration of the model, which engines do not read.
@@ -42,8 +45,8 @@ pub struct ExportedVariant {
     pub weights_digest: Digest,
     /// Digest of the calibration that went into the graph.
     pub calibration_digest: Option<Digest>,
-    /// Default ranges of the graph's named dimensions.
-    pub dims: Profile,
+    /// Default ranges of the graph's named dimensions, one or several; the last one holds everything that is legal.
+    pub profiles: Vec<Profile>,
 }
 
 /// Size and digest of a file.
@@ -94,7 +97,9 @@ impl ExportManifest {
                 {
                     return Err(format!("{label} names {missing}, which is not listed under \"files\""));
                 }
-                variant.dims.check().map_err(|error| format!("{label}: {}", first_line(&error)))?;
+                for profile in &variant.profiles {
+                    profile.check().map_err(|error| format!("{label}: {}", first_line(&error)))?;
+                }
             }
         }
         Ok(())

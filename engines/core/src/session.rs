@@ -23,8 +23,8 @@ pub trait RunSession: Send {
     /// What it gives.
     fn output_specs(&self) -> &[TensorSpec];
 
-    /// Ranges outside of which it cannot run; empty if there are none.
-    fn limits(&self) -> &Profile;
+    /// Ranges of which a call must fit one; empty if there are none.
+    fn profiles(&self) -> &[Profile];
 
     /// Runs with checked inputs, in the order of [`RunSession::input_specs`], and gives the outputs in the order of
     /// [`RunSession::output_specs`]. `dims` holds the length of every named dimension of the inputs.
@@ -65,7 +65,7 @@ impl<T: RunSession> Session for T {
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>> {
         let mut dims = Dims::default();
         let inputs = arrange(self.input_specs(), inputs, &mut dims)?;
-        dims.check(self.limits())?;
+        dims.profile(self.profiles())?;
         let outputs = self.run_impl(&inputs, &dims)?;
         let specs = self.output_specs();
         if outputs.len() != specs.len() {

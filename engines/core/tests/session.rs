@@ -9,7 +9,7 @@ use egom2p_engine_core::{
 struct Recorder {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    limits: Profile,
+    profiles: Vec<Profile>,
     answer: Vec<Tensor>,
     runs: usize,
 }
@@ -23,8 +23,8 @@ impl RunSession for Recorder {
         &self.outputs
     }
 
-    fn limits(&self) -> &Profile {
-        &self.limits
+    fn profiles(&self) -> &[Profile] {
+        &self.profiles
     }
 
     fn run_impl(&mut self, inputs: &[&Tensor], dims: &Dims) -> Result<Vec<Tensor>> {
@@ -40,6 +40,10 @@ fn spec(name: &str, dtype: DType, shape: &[&str]) -> TensorSpec {
     TensorSpec { name: name.to_owned(), dtype, shape: shape.iter().map(axis).collect() }
 }
 
+fn visible(min: usize, max: usize) -> Profile {
+    Profile { dims: [("visible".to_owned(), DimRange { min, opt: max, max })].into() }
+}
+
 fn recorder() -> Recorder {
     Recorder {
         inputs: vec![
@@ -47,7 +51,7 @@ fn recorder() -> Recorder {
             spec("context", DType::F32, &["batch", "visible", "4"]),
         ],
         outputs: vec![spec("hidden", DType::F32, &["batch", "4"])],
-        limits: Profile { dims: [("visible".to_owned(), DimRange { min: 0, opt: 2, max: 3 })].into() },
+        profiles: vec![visible(0, 3)],
         answer: vec![Tensor::zeros(DType::F32, [1, 4]).unwrap()],
         runs: 0,
     }
@@ -128,4 +132,20 @@ fn tensors_check_their_length() {
     assert!(matches!(Tensor::zeros(DType::F32, [1 << 60, 4]), Err(EngineError::TensorTooLarge { .. })));
     assert!(Tensor::i64([], vec![1]).is_ok(), "a scalar has one element");
     assert!(matches!(Tensor::i64([1], vec![1]).unwrap().into_f32(), Err(EngineError::WrongDType { .. })));
+}
+
+#[test]
+fn a_call_must_fit_one_of_several_profiles() {
+    let call = |length: usize| {
+        let mut session = Recorder { profiles: vec![visible(1, 3), visible(0, 0), visible(6, 8)], ..recorder() };
+        let tokens = Tensor::i64(vec![1, length], vec![0; length]).unwrap();
+        let context = Tensor::f32(vec![1, length, 4], vec![0.0; length * 4]).unwrap();
+        session.run(&[("tokens", &tokens), ("context", &context)]).map(|_| ())
+    };
+    for length in [0, 1, 3, 6, 8] {
+        call(length).unwrap();
+    }
+    for length in [4, 5, 9] {
+        assert!(matches!(call(length).unwrap_err(), EngineError::OutsideProfile { got, .. } if got == length));
+    }
 }

@@ -3,7 +3,8 @@ use crate::library::Library;
 use crate::message::NAME;
 use crate::optimise;
 use egom2p_engine_core::{
-    Backend, BackendInfo, BuildReport, BuildRequest, Device, Engine, EngineError, OpenRequest, Result,
+    Backend, BackendInfo, BuildReport, BuildRequest, CompileOptions, Device, Engine, EngineError, EngineTarget,
+    OpenRequest, Result,
 };
 use std::path::PathBuf;
 
@@ -48,8 +49,20 @@ impl Backend for OnnxRuntime {
         })
     }
 
+    fn target(&self, device: Device, options: &CompileOptions) -> Result<EngineTarget> {
+        check_device(device)?;
+        if *options != CompileOptions::default() {
+            return Err(EngineError::OptionUnsupported {
+                backend: NAME,
+                option: "settings of a compiler: it adapts its engines when they are loaded".to_owned(),
+                flag: "what stands under \"Compiled engines\" in the help",
+            });
+        }
+        Ok(EngineTarget::Cpu)
+    }
+
     fn build(&self, request: &BuildRequest<'_>) -> Result<BuildReport> {
-        check_device(request.device)?;
+        self.target(request.device, request.options)?;
         optimise::build(self.library()?, request)
     }
 

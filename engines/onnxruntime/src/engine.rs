@@ -1,8 +1,7 @@
-use crate::external;
 use crate::library::Library;
-use crate::model::{model_specs, read_model};
 use crate::session::OrtSession;
-use egom2p_engine_core::{Engine, OpenRequest, Profile, Result, Session, SessionOptions, TensorSpec};
+use egom2p_engine_core::onnx::{broken, check_external, model_specs, read_model};
+use egom2p_engine_core::{Engine, OpenRequest, Result, Session, SessionOptions, TensorSpec};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,29 +14,19 @@ pub(crate) struct OrtEngine {
     pub(crate) graph: Vec<u8>,
     pub(crate) inputs: Arc<[TensorSpec]>,
     pub(crate) outputs: Arc<[TensorSpec]>,
-    /// ONNX Runtime adapts to every shape.
-    pub(crate) limits: Profile,
 }
 
 impl OrtEngine {
     pub(crate) fn open(library: &'static Library, request: &OpenRequest<'_>) -> Result<Self> {
         let Some(file) = request.files.first() else {
-            return Err(crate::model::broken(request.root, "the engine has no files".to_owned()));
+            return Err(broken(request.root, "the engine has no files".to_owned()));
         };
         let path = file.below(request.root);
         let (mut model, graph) = read_model(&path)?;
-        external::check(&mut model, &path, request.root)?;
+        check_external(&mut model, &path, request.root)?;
         let (inputs, outputs) = model_specs(&model, &path)?;
         let root = absolute(request.root, &path)?;
-        Ok(Self {
-            library,
-            path,
-            root,
-            graph,
-            inputs: inputs.into(),
-            outputs: outputs.into(),
-            limits: Profile::default(),
-        })
+        Ok(Self { library, path, root, graph, inputs: inputs.into(), outputs: outputs.into() })
     }
 }
 

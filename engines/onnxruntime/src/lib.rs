@@ -10,10 +10,8 @@
 
 mod backend;
 mod engine;
-mod external;
 mod library;
 mod message;
-mod model;
 mod optimise;
 mod session;
 mod sharing;
@@ -21,4 +19,3 @@ mod version;
 
 pub use backend::{OnnxRuntime, OnnxRuntimeOptions};
 pub use library::{LIBRARY_VARIABLE, LIBRARY_VERSION};
-pub use model::{model_specs, read_model};

@@ -1,8 +1,7 @@
-use crate::external;
 use crate::library::Library;
 use crate::message::{NAME, one_line};
-use crate::model::{model_specs, read_model};
 use crate::sharing::{Sources, share};
+use egom2p_engine_core::onnx::{check_external, model_specs, read_model};
 use egom2p_engine_core::{BuildReport, BuildRequest, EngineError, Result};
 use egom2p_onnx_proto::Message;
 use ort::session::Session;
@@ -25,7 +24,7 @@ pub(crate) fn build(library: &Library, request: &BuildRequest<'_>) -> Result<Bui
     let source_path = request.onnx.below(request.root);
     let source_folder = source_path.parent().unwrap_or(request.root);
     let (mut source, _) = read_model(&source_path)?;
-    external::check(&mut source, &source_path, source_folder)?;
+    check_external(&mut source, &source_path, source_folder)?;
     model_specs(&source, &source_path)?;
 
     let partial = request.engine_dir.join(&format!(".partial-{}", request.name))?;
@@ -60,6 +59,8 @@ pub(crate) fn build(library: &Library, request: &BuildRequest<'_>) -> Result<Bui
         shared_bytes: shared.source_bytes,
         own_bytes: shared.own_bytes + bytes.len() as u64,
         rewritten: shared.rewritten,
+        memory: None,
+        peak_bytes: None,
     })
 }
 

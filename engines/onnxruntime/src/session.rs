@@ -16,7 +16,6 @@ pub(crate) struct OrtSession {
     label: String,
     inputs: Arc<[TensorSpec]>,
     outputs: Arc<[TensorSpec]>,
-    limits: Profile,
     run_options: RunOptions,
 }
 
@@ -35,7 +34,6 @@ impl OrtSession {
             label: engine.path.display().to_string(),
             inputs: Arc::clone(&engine.inputs),
             outputs: Arc::clone(&engine.outputs),
-            limits: engine.limits.clone(),
             run_options,
         })
     }
@@ -76,8 +74,9 @@ impl RunSession for OrtSession {
         &self.outputs
     }
 
-    fn limits(&self) -> &Profile {
-        &self.limits
+    fn profiles(&self) -> &[Profile] {
+        // ONNX Runtime adapts to every shape.
+        &[]
     }
 
     fn run_impl(&mut self, inputs: &[&Tensor], dims: &Dims) -> Result<Vec<Tensor>> {

@@ -1,4 +1,4 @@
-use crate::external::{External, visit};
+use egom2p_engine_core::onnx::{External, broken, visit_tensors};
 use egom2p_engine_core::{EngineError, RelativePath, Result};
 use egom2p_onnx_proto::{GraphProto, ModelProto, TensorProto};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub(crate) fn share(
     let (path, location) = own;
     let own = OwnFile { path: path.to_owned(), location: location.clone(), writer: None };
     let mut sharing = Sharing { written, sources, own, readers: Readers::default(), shared: Shared::default() };
-    visit(model, &mut |tensor| sharing.place(tensor))?;
+    visit_tensors(model, &mut |tensor| sharing.place(tensor))?;
     sharing.own.finish()?;
     Ok(sharing.shared)
 }
@@ -87,7 +87,7 @@ struct Sharing<'a> {
 
 impl Sharing<'_> {
     fn place(&mut self, tensor: &mut TensorProto) -> Result<()> {
-        let place = External::of(tensor).map_err(|what| crate::model::broken(self.written, what))?;
+        let place = External::of(tensor).map_err(|what| broken(self.written, what))?;
         let Some(place) = place else {
             return Ok(());
         };

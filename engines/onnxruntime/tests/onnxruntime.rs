@@ -5,11 +5,12 @@
 
 mod support;
 
+use egom2p_engine_core::onnx::read_model;
 use egom2p_engine_core::{
-    Backend, BuildReport, BuildRequest, Device, Engine, EngineError, OpenRequest, Profile, RelativePath,
+    Backend, BuildReport, BuildRequest, CompileOptions, Device, Engine, EngineError, OpenRequest, RelativePath,
     SessionOptions, Tensor,
 };
-use egom2p_engine_onnxruntime::{OnnxRuntime, OnnxRuntimeOptions, read_model};
+use egom2p_engine_onnxruntime::{OnnxRuntime, OnnxRuntimeOptions};
 use egom2p_onnx_proto::{DataLocation, Message, ModelProto};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -38,13 +39,15 @@ fn build(backend: &OnnxRuntime, root: &Path) -> Result<BuildReport, EngineError>
         onnx: &path("onnx/test.onnx"),
         engine_dir: &path("engines"),
         name: "test-0123",
-        profile: &Profile::default(),
+        profiles: &[],
         device: Device::Cpu,
+        options: &CompileOptions::default(),
+        monitor: &(),
     })
 }
 
 fn open(backend: &OnnxRuntime, root: &Path, files: &[RelativePath]) -> Result<Box<dyn Engine>, EngineError> {
-    backend.open(&OpenRequest { root, files, profile: &Profile::default(), device: Device::Cpu })
+    backend.open(&OpenRequest { root, files, profiles: &[], device: Device::Cpu })
 }
 
 fn one_thread() -> SessionOptions {
@@ -151,8 +154,7 @@ fn cuda_is_refused_not_replaced() {
     let Some(backend) = backend() else { return };
     let bundle = tempfile::tempdir().unwrap();
     let files = [path("engines/test.onnx")];
-    let request =
-        OpenRequest { root: bundle.path(), files: &files, profile: &Profile::default(), device: Device::Cuda };
+    let request = OpenRequest { root: bundle.path(), files: &files, profiles: &[], device: Device::Cuda };
     let error = backend.open(&request).err().unwrap();
     assert!(matches!(error, EngineError::DeviceUnsupported { .. }), "{error}");
 }

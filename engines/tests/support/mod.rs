@@ -7,8 +7,9 @@
 pub(crate) mod models;
 
 use egom2p_engine_core::{
-    Backend, BackendInfo, BuildReport, BuildRequest, Digest, DimRange, EXPORT_MANIFEST_FILE, EXPORT_MANIFEST_SCHEMA,
-    Engine, EngineError, ExportManifest, ExportedVariant, FileEntry, OpenRequest, Profile, RelativePath,
+    AdoptRequest, Backend, BackendInfo, BuildReport, BuildRequest, CompileOptions, Device, Digest, DimRange,
+    ENGINE_RECORD_SCHEMA, EXPORT_MANIFEST_FILE, EXPORT_MANIFEST_SCHEMA, Engine, EngineError, EngineMemory,
+    EngineRecord, EngineTarget, ExportManifest, ExportedVariant, FileEntry, OpenRequest, Profile, RelativePath,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,7 +45,7 @@ pub(crate) fn export(folder: &Path, salt: &str) {
                     graph_digest: digest(name.as_bytes()),
                     weights_digest: digest(&models::weights()),
                     calibration_digest: None,
-                    dims: Profile { dims: [(format!("{stage}_visible"), RANGE)].into() },
+                    profiles: vec![Profile { dims: [(format!("{stage}_visible"), RANGE)].into() }],
                 }
             })
             .collect();
@@ -53,6 +54,7 @@ pub(crate) fn export(folder: &Path, salt: &str) {
     files.insert(path(models::WEIGHTS), entry(models::WEIGHTS));
     let manifest = ExportManifest {
         schema: EXPORT_MANIFEST_SCHEMA,
+        target: "standard-20".to_owned(),
         preset: Some("test".to_owned()),
         config: serde_json::json!({"width": models::WIDTH}),
         stages,
@@ -127,6 +129,10 @@ impl Backend for FakeBackend {
         })
     }
 
+    fn target(&self, _: Device, options: &CompileOptions) -> Result<EngineTarget, EngineError> {
+        Ok(EngineTarget::ComputeCapabilities(options.compute_capabilities.clone()))
+    }
+
     fn build(&self, request: &BuildRequest<'_>) -> Result<BuildReport, EngineError> {
         if self.fail.is_some_and(|stage| request.name.starts_with(stage)) {
             return Err(EngineError::Native {
@@ -142,7 +148,50 @@ impl Backend for FakeBackend {
         fs::create_dir_all(request.engine_dir.below(request.root)).unwrap();
         fs::write(engine.below(request.root), request.name).unwrap();
         self.built.lock().unwrap().push(request.name.to_owned());
-        Ok(BuildReport { files: vec![engine], shared_bytes: 0, own_bytes: 1, rewritten: Vec::new() })
+        Ok(BuildReport {
+            files: vec![engine],
+            shared_bytes: 0,
+            own_bytes: 1,
+            rewritten: Vec::new(),
+            memory: None,
+            peak_bytes: None,
+        })
+    }
+
+    /// Takes any text that begins with "engine", and says that it has one profile of its own.
+    fn adopt(&self, request: &AdoptRequest<'_>) -> Result<BuildReport, EngineError> {
+        let text = fs::read_to_string(request.engine).unwrap();
+        if !text.starts_with("engine") {
+            return Err(EngineError::Native {
+                backend: "fake",
+                action: format!("take over {}", request.engine.display()),
+                what: "it is no engine".to_owned(),
+                mend: "name an engine",
+            });
+        }
+        let report = self.build(&request.build)?;
+        let engine = &report.files[0];
+        let path = engine.below(request.build.root);
+        fs::write(&path, &text).unwrap();
+        let record = EngineRecord {
+            schema: ENGINE_RECORD_SCHEMA,
+            engine: FileEntry { bytes: text.len() as u64, blake3: digest(text.as_bytes()) },
+            backend: "fake".to_owned(),
+            library: self.version.clone(),
+            target: EngineTarget::Cpu,
+            options: CompileOptions { tf32: true, ..CompileOptions::default() },
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            profiles: vec![Profile { dims: [("visible".to_owned(), RANGE)].into() }],
+            memory: EngineMemory::default(),
+            layers: Vec::new(),
+            onnx: None,
+            build_secs: None,
+            build_peak_bytes: None,
+        };
+        fs::write(EngineRecord::path(&path), record.to_json()).unwrap();
+        let record = self::path(&format!("{engine}.json"));
+        Ok(BuildReport { files: vec![engine.clone(), record], ..report })
     }
 
     fn open(&self, _: &OpenRequest<'_>) -> Result<Box<dyn Engine>, EngineError> {

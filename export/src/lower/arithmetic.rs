@@ -3,6 +3,7 @@
 use egom2p_graph::{DType, Node, NodeId};
 
 use super::{
+    cast::in_single,
     context::{Attribute, Wire},
     lowering::{Lowering, Value},
 };
@@ -29,26 +30,27 @@ pub(super) fn choose(l: &mut Lowering<'_>, node: &Node) -> Result<Value, ExportE
 pub(super) fn silu(l: &mut Lowering<'_>, node: &Node) -> Result<Value, ExportError> {
     apply(l, node, |l, inputs| match l.out.target() {
         Target::OnnxRuntimeCpu => l.out.contrib("QuickGelu", inputs, &[("alpha", Attribute::Float(1.0))]),
-        Target::Standard { .. } => {
-            let gate = l.out.node("Sigmoid", inputs, &[]);
-            l.out.node("Mul", &[inputs[0], &gate], &[])
-        }
+        Target::Standard { .. } => in_single(l, node.fact.dtype, inputs[0], |l, x| {
+            let gate = l.out.node("Sigmoid", &[x], &[]);
+            l.out.node("Mul", &[x, &gate], &[])
+        }),
     })
 }
 
 /// [`egom2p_graph::Op::Gelu`], exact.
 pub(super) fn gelu(l: &mut Lowering<'_>, node: &Node) -> Result<Value, ExportError> {
-    apply(l, node, |l, inputs| match l.out.target().opset() {
-        Opset::V20 => l.out.node("Gelu", inputs, &[("approximate", Attribute::Text("none"))]),
-        Opset::V19 => {
-            let x = inputs[0];
-            let [root, one, half] = [l.out.float(std::f32::consts::SQRT_2), l.out.float(1.0), l.out.float(0.5)];
-            let scaled = l.out.node("Div", &[x, &root], &[]);
-            let erf = l.out.node("Erf", &[&scaled], &[]);
-            let twice = l.out.node("Add", &[&erf, &one], &[]);
-            let probability = l.out.node("Mul", &[&twice, &half], &[]);
-            l.out.node("Mul", &[x, &probability], &[])
-        }
+    apply(l, node, |l, inputs| {
+        in_single(l, node.fact.dtype, inputs[0], |l, x| match l.out.target().opset() {
+            Opset::V20 | Opset::V22 => l.out.node("Gelu", &[x], &[("approximate", Attribute::Text("none"))]),
+            Opset::V19 => {
+                let [root, one, half] = [l.out.float(std::f32::consts::SQRT_2), l.out.float(1.0), l.out.float(0.5)];
+                let scaled = l.out.node("Div", &[x, &root], &[]);
+                let erf = l.out.node("Erf", &[&scaled], &[]);
+                let twice = l.out.node("Add", &[&erf, &one], &[]);
+                let probability = l.out.node("Mul", &[&twice, &half], &[]);
+                l.out.node("Mul", &[x, &probability], &[])
+            }
+        })
     })
 }
 

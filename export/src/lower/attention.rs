@@ -1,4 +1,4 @@
-use egom2p_graph::{AttentionMask, Dim, LiteralData, Node};
+use egom2p_graph::{AttentionMask, DType, Dim, LiteralData, Node};
 
 use super::{
     context::{Attribute, Element, Wire},
@@ -47,7 +47,7 @@ fn fused(l: &mut Lowering<'_>, node: &Node, op: &Attention, [q, k, v]: &[Wire; 3
             let any = any(l, node, &keys)?;
             let last = l.out.integers(&[2]);
             let any = l.out.node("Unsqueeze", &[&any, &last], &[]);
-            Ok(or_zero(l, &any, &y))
+            Ok(or_zero(l, node, &any, &y))
         }
         (AttentionMask::Keys | AttentionMask::Pairs, _) => {
             let permitted = permitted(l, node, op)?.expect("there is a mask");
@@ -57,7 +57,7 @@ fn fused(l: &mut Lowering<'_>, node: &Node, op: &Attention, [q, k, v]: &[Wire; 3
             let any = any(l, node, &permitted)?;
             let heads = l.out.integers(&[1]);
             let any = l.out.node("Squeeze", &[&any, &heads], &[]);
-            Ok(or_zero(l, &any, &y))
+            Ok(or_zero(l, node, &any, &y))
         }
     }
 }
@@ -73,25 +73,54 @@ fn primitive(l: &mut Lowering<'_>, node: &Node, op: &Attention, qkv: &[Wire; 3])
         let split = l.reshape(wire, from, &to)?;
         parts.push(l.transpose(&split, &perm));
     }
-    let products = l.out.node("MatMul", &[&parts[0], &parts[1]], &[]);
-    let scale = l.out.float(op.scale);
-    let mut scores = l.out.node("Mul", &[&products, &scale], &[]);
+    let [q, k, v] = [&parts[0], &parts[1], &parts[2]];
+    let mut scores = scores(l, node.fact.dtype, op.scale, q, k);
     let permitted = permitted(l, node, op)?;
     if let Some(permitted) = &permitted {
         let low = l.out.float(NOT_PERMITTED);
         scores = l.out.node("Where", &[permitted, &scores, &low], &[]);
     }
-    let weights = l.out.node("Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
-    let mut y = l.out.node("MatMul", &[&weights, &parts[2]], &[]);
+    let mut weights = l.out.node("Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
+    if node.fact.dtype.is_half() {
+        weights = l.out.cast(&weights, Element::Of(node.fact.dtype));
+    }
+    let mut y = l.out.node("MatMul", &[&weights, v], &[]);
     if let Some(permitted) = permitted.filter(|_| op.mask != AttentionMask::None) {
         let any = any(l, node, &permitted)?;
-        y = or_zero(l, &any, &y);
+        y = or_zero(l, node, &any, &y);
     }
     let y = l.transpose(&y, &[0, 2, 1, 3]);
     let [batch, queries, features] = [0, 1, 2].map(|axis: usize| node.fact.shape[axis].clone());
     let head = Dim::fixed(features.as_fixed().unwrap_or_default() / op.heads);
     let from = [batch, queries, Dim::fixed(op.heads), head];
     l.reshape(&y, &from, &node.fact.shape)
+}
+
+/// `f32 [batch, heads, queries, keys]`: products of queries and keys, scaled.
+///
+/// Of halves, the queries take as much of the scale as they can without rounding, so that products up to sixteen times the
+/// range of the type still fit; the rest follows in single precision, in which the softmax is computed.
+fn scores(l: &mut Lowering<'_>, dtype: DType, scale: f32, q: &Wire, k: &Wire) -> Wire {
+    let scaled = |l: &mut Lowering<'_>, x: &Wire, dtype, factor| {
+        let factor = l.out.floats(dtype, &[], vec![factor]);
+        l.out.node("Mul", &[x, &factor], &[])
+    };
+    if !dtype.is_half() {
+        let products = l.out.node("MatMul", &[q, k], &[]);
+        return scaled(l, &products, dtype, scale);
+    }
+    let before = power_of_two(scale);
+    let q = if before < 1.0 { scaled(l, q, dtype, before) } else { q.clone() };
+    let products = l.out.node("MatMul", &[&q, k], &[]);
+    let products = l.out.cast(&products, Element::Of(DType::F32));
+    let is_done = before.to_bits() == scale.to_bits();
+    if is_done { products } else { scaled(l, &products, DType::F32, scale / before) }
+}
+
+/// The least power of two from 1/16 to 1 that is no smaller than the magnitude of `scale`; 1 where none is.
+fn power_of_two(scale: f32) -> f32 {
+    let powers = [1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0];
+    powers.into_iter().find(|power| *power >= scale.abs()).unwrap_or(1.0)
 }
 
 /// `bool`, broadcast to `[batch, heads, queries, keys]`: whether a query may use a key; `None` where all may use all.
@@ -136,18 +165,20 @@ fn past(l: &mut Lowering<'_>, n: &Dim) -> Result<Wire, ExportError> {
 
 /// Whether any of the last axis, the keys of attention `node`, is permitted; that axis stays, with size 1.
 ///
-/// Counted by a product with ones: ONNX Runtime reduces a tensor without elements to a wrong shape.
+/// Counted by a product with ones: ONNX Runtime reduces a tensor without elements to a wrong shape. Halves count as well:
+/// sums of ones are never rounded to zero, and infinitely many are some.
 fn any(l: &mut Lowering<'_>, node: &Node, mask: &Wire) -> Result<Wire, ExportError> {
-    let graph = l.graph;
+    let (graph, dtype) = (l.graph, node.fact.dtype);
     let keys = graph.node(node.inputs[1]).fact.shape[1].clone();
-    let (one, shape) = (l.out.float(1.0), l.shape(&[keys, Dim::fixed(1)])?);
+    let (one, shape) = (l.out.floats(dtype, &[], vec![1.0]), l.shape(&[keys, Dim::fixed(1)])?);
     let ones = l.out.node("Expand", &[&one, &shape], &[]);
-    let mask = l.out.cast(mask, Element::Float);
+    let mask = l.out.cast(mask, Element::Of(dtype));
     let counts = l.out.node("MatMul", &[&mask, &ones], &[]);
-    Ok(l.out.cast(&counts, Element::Bool))
+    Ok(l.out.cast(&counts, Element::Of(DType::Bool)))
 }
 
-fn or_zero(l: &mut Lowering<'_>, any: &Wire, y: &Wire) -> Wire {
-    let zero = l.out.float(0.0);
+/// The result `y` of attention `node`, and zero where no key is permitted.
+fn or_zero(l: &mut Lowering<'_>, node: &Node, any: &Wire, y: &Wire) -> Wire {
+    let zero = l.out.floats(node.fact.dtype, &[], vec![0.0]);
     l.out.node("Where", &[any, y, &zero], &[])
 }

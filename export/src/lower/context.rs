@@ -13,7 +13,7 @@ use egom2p_onnx_proto::{
     TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 
-use crate::{ExportError, ExternalLayout, Target, external};
+use crate::{ExportError, ExternalLayout, Target, encoding, external, reads::Stored};
 
 /// The name of an ONNX value; cheap to copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,21 +34,17 @@ pub(crate) enum Attribute {
 /// What [`Context::cast`] converts to.
 #[derive(Clone, Copy)]
 pub(crate) enum Element {
-    /// 32-bit float.
-    Float,
+    /// A type of the graph's; a number that is not zero is true.
+    Of(DType),
     /// 32-bit integer, which some operators of ONNX Runtime take masks in.
     Int32,
-    /// 64-bit integer.
-    Int64,
-    /// Truth value: whether a number is not zero.
-    Bool,
 }
 
-/// A stretch of a parameter, read in a shape of its own: the same bytes of the weights file, never a copy.
+/// A stretch of a stored tensor, read in a shape of its own: the same bytes of the weights file, never a copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct View {
-    /// The parameter's published name.
-    pub(crate) name: String,
+    /// The tensor.
+    pub(crate) stored: Stored,
     /// The first element.
     pub(crate) start: usize,
     /// The shape it is read in.
@@ -174,10 +170,8 @@ impl<'g> Context<'g> {
     /// The same values as another type.
     pub(crate) fn cast(&mut self, x: &Wire, element: Element) -> Wire {
         let to = match element {
-            Element::Float => DataType::Float,
+            Element::Of(dtype) => data_type(dtype),
             Element::Int32 => DataType::Int32,
-            Element::Int64 => DataType::Int64,
-            Element::Bool => DataType::Bool,
         };
         self.node("Cast", &[x], &[("to", Attribute::Int(to as i64))])
     }
@@ -194,13 +188,21 @@ impl<'g> Context<'g> {
 
     /// One float known now, of rank 0.
     pub(crate) fn float(&mut self, value: f32) -> Wire {
-        self.embed(&[], &LiteralData::F32(vec![value]))
+        self.floats(DType::F32, &[], vec![value])
+    }
+
+    /// Floats known now, rounded to the float type `dtype`.
+    pub(crate) fn floats(&mut self, dtype: DType, shape: &[usize], values: Vec<f32>) -> Wire {
+        let bytes = encoding::float_bytes(&values, dtype);
+        self.embed_bytes(dtype, shape, &LiteralData::F32(values), bytes)
     }
 
     /// Values known now; equal ones are one initialiser. They stand in the model itself.
     pub(crate) fn embed(&mut self, shape: &[usize], data: &LiteralData) -> Wire {
-        let dtype = dtype_of(data);
-        let bytes = external::little_endian(data);
+        self.embed_bytes(dtype_of(data), shape, data, encoding::literal_bytes(data))
+    }
+
+    fn embed_bytes(&mut self, dtype: DType, shape: &[usize], data: &LiteralData, bytes: Vec<u8>) -> Wire {
         let key = (dtype, shape.to_vec(), bytes.clone());
         if let Some(wire) = self.literals.get(&key) {
             return wire.clone();
@@ -235,18 +237,18 @@ impl<'g> Context<'g> {
         if external::is_embedded(literal) {
             return Ok(self.embed(literal.shape(), literal.data()));
         }
-        let name = external::constant_name(literal);
-        self.view(&View { name, start: 0, shape: literal.shape().to_vec() })
+        self.view(&View { stored: Stored::constant(literal), start: 0, shape: literal.shape().to_vec() })
     }
 
-    /// A parameter, whole or in part, as it lies in the weights file.
+    /// A stored tensor, whole or in part, as it lies in the weights file.
     pub(crate) fn view(&mut self, view: &View) -> Result<Wire, ExportError> {
         if let Some(wire) = self.views.get(view) {
             return Ok(wire.clone());
         }
-        let stored = self.layout.tensor(&view.name).ok_or_else(|| ExportError::NotLaidOut {
+        let name = view.stored.name();
+        let stored = self.layout.tensor(&name).ok_or_else(|| ExportError::NotLaidOut {
             graph: self.stage.to_owned(),
-            name: view.name.clone(),
+            name: name.clone(),
             location: self.layout.location().to_owned(),
         })?;
         let element_bytes = stored.dtype.size_bytes() as u64;
@@ -256,19 +258,15 @@ impl<'g> Context<'g> {
             .zip(n_bytes)
             .filter(|(start, n)| start.checked_add(*n).is_some_and(|end| end <= stored.n_bytes));
         let Some((start_bytes, n_bytes)) = fits else {
-            return Err(ExportError::Shape {
-                name: view.name.clone(),
-                expected: stored.shape.clone(),
-                actual: view.shape.clone(),
-            });
+            return Err(ExportError::Shape { name, expected: stored.shape.clone(), actual: view.shape.clone() });
         };
         let label = if n_bytes == stored.n_bytes {
-            view.name.clone()
+            name.clone()
         } else {
             let n_elements = n_bytes / element_bytes;
-            format!("{}[{}..{}]", view.name, view.start, view.start as u64 + n_elements)
+            format!("{name}[{}..{}]", view.start, view.start as u64 + n_elements)
         };
-        let name = if self.views.keys().any(|other| other.name == view.name) || label != view.name {
+        let name = if self.views.keys().any(|other| other.stored == view.stored) || label != name {
             self.unique(&label)
         } else {
             self.reserve(&label)?;
@@ -426,6 +424,8 @@ fn value_info(name: &str, fact: &Fact) -> ValueInfoProto {
 fn data_type(dtype: DType) -> DataType {
     match dtype {
         DType::F32 => DataType::Float,
+        DType::F16 => DataType::Float16,
+        DType::Bf16 => DataType::Bfloat16,
         DType::I64 => DataType::Int64,
         DType::Bool => DataType::Bool,
     }

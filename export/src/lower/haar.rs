@@ -1,9 +1,9 @@
 //! The Haar transform of the video tokenizer (specification section 3.2) as one convolution of stride `patch`.
 //!
 //! The frames of one patch in time are the input channels of the convolution, so that it is two-dimensional. Its weight is
-//! the matrix of all `log2(patch)` steps: plus or minus one, over `patch³` for analysis.
+//! the matrix of all `log2(patch)` steps: plus or minus one, over `patch³` for analysis, exact in every float type.
 
-use egom2p_graph::{Dim, LiteralData, Node};
+use egom2p_graph::{Dim, Node};
 
 use super::{
     context::Attribute,
@@ -39,7 +39,7 @@ pub(super) fn patch(l: &mut Lowering<'_>, node: &Node, patch: usize) -> Result<V
             }
         }
     }
-    let weight = l.out.embed(&[bands * channels, patch * channels, patch, patch], &LiteralData::F32(weight));
+    let weight = l.out.floats(node.fact.dtype, &[bands * channels, patch * channels, patch, patch], weight);
     let attributes =
         [("kernel_shape", Attribute::Ints(vec![patch as i64; 2])), ("strides", Attribute::Ints(vec![patch as i64; 2]))];
     Ok(Value::Frames(l.out.node("Conv", &[&x, &weight], &attributes)))
@@ -62,7 +62,7 @@ pub(super) fn unpatch(l: &mut Lowering<'_>, node: &Node, patch: usize) -> Result
             }
         }
     }
-    let weight = l.out.embed(&[bands * channels, bands * channels, 1, 1], &LiteralData::F32(weight));
+    let weight = l.out.floats(node.fact.dtype, &[bands * channels, bands * channels, 1, 1], weight);
     let y = l.out.node("Conv", &[&x, &weight], &[("kernel_shape", Attribute::Ints(vec![1, 1]))]);
     let spread = [("blocksize", Attribute::Int(patch as i64)), ("mode", Attribute::Text("CRD"))];
     let y = l.out.node("DepthToSpace", &[&y], &spread);

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod attention;
+mod cast;
 mod context;
 mod convolution;
 mod haar;
@@ -12,9 +13,9 @@ mod quantize;
 mod shape;
 mod winograd;
 
-use egom2p_graph::{Graph, NodeId, Op};
+use egom2p_graph::{DType, Graph, NodeId, Op};
 
-use crate::{ExportError, ExternalLayout, Target};
+use crate::{ExportError, ExternalLayout, Opset, Target, encoding, reads::Stored};
 use context::View;
 use lowering::{Lowering, Value};
 
@@ -24,8 +25,10 @@ use lowering::{Lowering, Value};
 /// The same arguments give the same bytes. Nodes are named `SCOPE/OPERATION/OPERATOR`, initialisers after their
 /// parameters, inputs, outputs and dimensions as in the graph. Nodes that no output needs are left out; inputs never are.
 ///
-/// Fails when `layout` lacks a parameter or has it in another shape, and when one name is used twice.
+/// Fails when `layout` lacks a parameter or has it in another shape, when one name is used twice, and when the target cannot
+/// hold the graph's half values.
 pub fn export_graph(graph: &Graph, target: Target, layout: &ExternalLayout) -> Result<Vec<u8>, ExportError> {
+    check_precision(graph, target)?;
     let mut lowering = Lowering::new(graph, target, layout)?;
     for id in needed(graph) {
         let node = graph.node(id);
@@ -48,7 +51,7 @@ fn lower(l: &mut Lowering<'_>, id: NodeId) -> Result<Value, ExportError> {
         Op::Input { .. } => Ok(l.value(id)),
         Op::Param { name } => {
             let shape = node.fact.shape.iter().filter_map(egom2p_graph::Dim::as_fixed).collect();
-            Ok(Value::Param(View { name: name.clone(), start: 0, shape }))
+            Ok(Value::Param(View { stored: Stored::parameter(name, DType::F32), start: 0, shape }))
         }
         Op::Constant(literal) => Ok(Value::Plain(l.out.literal(literal)?)),
 
@@ -61,6 +64,7 @@ fn lower(l: &mut Lowering<'_>, id: NodeId) -> Result<Value, ExportError> {
         Op::Silu => arithmetic::silu(l, node),
         Op::Gelu => arithmetic::gelu(l, node),
         Op::Tanh => arithmetic::elementwise(l, node, "Tanh"),
+        Op::Cast { to } => cast::cast(l, node, *to),
 
         Op::Reshape => shape::reshape(l, node),
         Op::Transpose { perm } => shape::transpose(l, node, perm),
@@ -86,6 +90,29 @@ fn lower(l: &mut Lowering<'_>, id: NodeId) -> Result<Value, ExportError> {
         Op::ArgMax => quantize::arg_max(l, node),
         Op::FsqQuantize { levels } => quantize::fsq_quantize(l, node, levels),
         Op::FsqDequantize { levels } => quantize::fsq_dequantize(l, node, levels),
+    }
+}
+
+/// Whether `target` has operators for the types of all values: ONNX Runtime's own ones take single precision only, and the
+/// standard convolves and pools `bf16` from operator set 22 on.
+fn check_precision(graph: &Graph, target: Target) -> Result<(), ExportError> {
+    let mut halves = graph.nodes().iter().filter(|node| node.fact.dtype.is_half());
+    match target {
+        Target::OnnxRuntimeCpu => halves.next().map_or(Ok(()), |node| {
+            let precision = encoding::precision_name(node.fact.dtype);
+            Err(ExportError::SingleOnly { graph: graph.name().to_owned(), precision })
+        }),
+        Target::Standard { opset } if opset < Opset::V22 => {
+            let is_late = |op: &Op| {
+                matches!(op, Op::CausalConv { .. } | Op::AveragePool | Op::HaarPatch { .. } | Op::HaarUnpatch { .. })
+            };
+            let late = halves.find(|node| node.fact.dtype == DType::Bf16 && is_late(&node.op));
+            late.map_or(Ok(()), |node| {
+                let (graph, op) = (graph.name().to_owned(), node.op.name());
+                Err(ExportError::OperatorSet { graph, op, opset: opset.version() })
+            })
+        }
+        Target::Standard { .. } => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From numbers to indices and back.
 
-use egom2p_graph::{Dim, LiteralData, Node};
+use egom2p_graph::{DType, Dim, LiteralData, Node};
 
 use super::{
     context::{Attribute, Element, Wire},
@@ -33,7 +33,7 @@ pub(super) fn fsq_quantize(l: &mut Lowering<'_>, node: &Node, levels: &[usize]) 
     let terms = l.out.node("Mul", &[&digits, &basis], &[]);
     let channel_axis = l.out.integers(&[1]);
     let sums = l.out.node("ReduceSum", &[&terms, &channel_axis], &[("keepdims", Attribute::Int(0))]);
-    let indices = l.out.cast(&sums, Element::Int64);
+    let indices = l.out.cast(&sums, Element::Of(DType::I64));
     let shape = &node.fact.shape;
     let from = [Dim::product(&shape[..2]), shape[2].clone(), shape[3].clone()];
     Ok(Value::Plain(l.reshape(&indices, &from, shape)?))
@@ -54,7 +54,7 @@ pub(super) fn fsq_dequantize(l: &mut Lowering<'_>, node: &Node, levels: &[usize]
     let middle = l.out.embed(&per_channel, &LiteralData::F32(line.middle));
     let shifted = l.out.node("Div", &[&tokens, &basis], &[]);
     let digits = l.out.node("Mod", &[&shifted, &counts], &[]);
-    let digits = l.out.cast(&digits, Element::Float);
+    let digits = l.out.cast(&digits, Element::Of(DType::F32));
     let centred = l.out.node("Sub", &[&digits, &middle], &[]);
     Ok(Value::Frames(l.out.node("Div", &[&centred, &middle], &[])))
 }

@@ -44,10 +44,10 @@ pub(super) fn slice(
 ) -> Result<Value, ExportError> {
     let id = node.inputs[0];
     match l.value(id) {
-        Value::Param(View { name, start: first, mut shape }) if axis == 0 => {
+        Value::Param(View { stored, start: first, mut shape }) if axis == 0 => {
             let row: usize = shape[1..].iter().product();
             shape[0] = len;
-            Ok(Value::Param(View { name, start: first + start * row, shape }))
+            Ok(Value::Param(View { stored, start: first + start * row, shape }))
         }
         _ => {
             let x = l.plain(id)?;

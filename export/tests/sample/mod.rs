@@ -137,9 +137,83 @@ pub(crate) fn corners() -> Graph {
     finish(g, outputs)
 }
 
+/// The block in a half precision, as automatic mixed precision computes it: norms, softmax and the sums of the residual
+/// stream in single precision, products and activations in halves.
+pub(crate) fn half_block(dtype: DType) -> Graph {
+    let g = Builder::new(format!("block-{dtype}"));
+    let half = |name: &str, shape: &[usize]| g.param(name, shape).cast(dtype);
+    let x = g.input("x", DType::F32, sequence(8));
+    let keys = g.input("keys", DType::Bool, ["batch", "visible"]);
+    let y = g.enter("encoder.0", || {
+        let h = x.layer_norm("norm1", 1e-6, false).cast(dtype);
+        let x = x + g.enter("attn", || {
+            let qkv = h.project(half("qkv.weight", &[24, 8]), None);
+            let parts = [0, 1, 2].map(|part| qkv.slice(2, part * 8, 8));
+            let y = g.attention(parts, 2, 0.4, (AttentionMask::Keys, Some(keys)));
+            y.project(half("proj.weight", &[8, 8]), Some(half("proj.bias", &[8]))).cast(DType::F32)
+        });
+        let h = x.layer_norm("norm2", 1e-6, true).cast(dtype);
+        x + g.enter("mlp", || {
+            let gate = h.project(half("fc1.weight", &[6, 8]), None).silu();
+            let values = h.project(half("fc3.weight", &[6, 8]), None).gelu();
+            (gate * values).project(half("fc2.weight", &[8, 6]), None).cast(DType::F32)
+        })
+    });
+    let y = y.id();
+    finish(g, [("context", y)])
+}
+
+/// Every operation of the video tokenizers in a half precision.
+pub(crate) fn half_video(dtype: DType) -> Graph {
+    let g = Builder::new(format!("video-{dtype}"));
+    g.require("frames", 2, 1);
+    g.require("height", 4, 4);
+    g.require("width", 4, 4);
+    let shape = [Dim::from("batch"), 3.into(), "frames".into(), "height".into(), "width".into()];
+    let x = g.input("video", DType::F32, shape).cast(dtype).haar_patch(2);
+    let space = half_conv(&g, x, dtype, "space", [1, 3, 3]);
+    let norm = g.enter("norm", || {
+        let single = space.cast(DType::F32);
+        single.frame_norm(1e-6, g.param("weight", &[24]), g.param("bias", &[24])).silu().cast(dtype)
+    });
+    let time = half_conv(&g, norm, dtype, "time", [3, 1, 1]).average_pool().tanh();
+    let both = half_conv(&g, time, dtype, "both", [3, 3, 3]).upsample_nearest().cast(DType::F32).id();
+    let axes = [Dim::from("batch"), 24.into(), "t".into(), "h".into(), "w".into()];
+    let id = g.input("bands", DType::F32, axes).cast(dtype).haar_unpatch(2).cast(DType::F32).id();
+    finish(g, [("features", both), ("again", id)])
+}
+
+/// Parameters in one type, in the other and in both, in whole and in parts.
+pub(crate) fn stored(dtype: DType) -> Graph {
+    let g = Builder::new(format!("stored-{dtype}"));
+    let x = g.input("x", DType::F32, [Dim::from("batch"), 6.into()]);
+    let both = g.param("both", &[4, 6]);
+    let part = g.param("part", &[6, 2, 3]).reshape([6_usize, 6]).slice(0, 2, 3).cast(dtype).reshape([3_usize, 6]);
+    let turned = g.param("turned", &[6, 5]).transpose(&[1, 0]).cast(dtype);
+    let half = x.cast(dtype);
+    let again = g.param("single", &[6]).cast(DType::F32);
+    let outputs = [
+        ("by_single", x.project(both, None) + x.project(both, None)),
+        ("by_half", half.project(both.cast(dtype), None).cast(DType::F32)),
+        ("by_part", half.project(part, None).cast(DType::F32)),
+        ("by_turned", half.project(turned, None).cast(DType::F32)),
+        ("with_single", x + again),
+    ];
+    let outputs = outputs.map(|(name, value): (_, Value<'_>)| (name, value.id()));
+    finish(g, outputs)
+}
+
 /// Every sample.
 pub(crate) fn all() -> Vec<Graph> {
     vec![block(), masks(), rows(), video(), frames(), wide(), corners()]
+}
+
+fn half_conv<'g>(g: &'g Builder, x: Value<'g>, dtype: DType, name: &str, kernel: [usize; 3]) -> Value<'g> {
+    let side = (kernel[1] - 1) / 2;
+    g.enter(name, || {
+        let weight = g.param("weight", &[24, 24, kernel[0], kernel[1], kernel[2]]).cast(dtype);
+        x.causal_conv(weight, g.param("bias", &[24]).cast(dtype), 1, Padding { before: side, after: side })
+    })
 }
 
 fn conv<'g>(g: &'g Builder, x: Value<'g>, name: &str, [n_out, n_in]: [usize; 2], kernel: [usize; 3]) -> Value<'g> {

@@ -1,3 +1,5 @@
+mod rewrite;
+
 use std::{cell::RefCell, fmt, ops};
 
 use crate::{AttentionMask, DType, Dim, DimRule, Fact, Graph, Literal, Node, NodeId, Op, Padding, infer::infer};
@@ -77,7 +79,11 @@ impl Builder {
             let state = self.0.borrow();
             state.path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
         };
-        let fact = Fact { dtype: DType::F32, shape: shape.iter().map(|&size| Dim::fixed(size)).collect() };
+        self.stored(name, Fact { dtype: DType::F32, shape: shape.iter().map(|&size| Dim::fixed(size)).collect() })
+    }
+
+    /// The parameter of this full name; asked for twice, it is one node.
+    fn stored(&self, name: String, fact: Fact) -> Value<'_> {
         let existing = {
             let state = self.0.borrow();
             state.nodes.iter().position(|node| matches!(&node.op, Op::Param { name: other } if *other == name))
@@ -124,7 +130,8 @@ impl Builder {
         self.push(Op::Attention { heads, scale, causal: true, mask: AttentionMask::None }, &[q, k, v], None)
     }
 
-    /// The finished stage, or the first mistake in it. Outputs are named in the order given.
+    /// The finished stage, or the first mistake in it. Outputs are named in the order given. Half types stay inside: what is
+    /// fed and what is given is `f32`, `i64` or `bool`.
     pub fn finish(self, outputs: impl IntoIterator<Item = (&'static str, NodeId)>) -> Result<Graph, BuildError> {
         let outputs: Vec<_> = outputs.into_iter().collect();
         for (index, (name, id)) in outputs.iter().enumerate() {
@@ -135,8 +142,27 @@ impl Builder {
                 self.fail(format!("two outputs are called {name}"));
             }
         }
+        self.keep_halves_inside(&outputs);
         let State { name, nodes, rules, error, .. } = self.0.into_inner();
         error.map_or(Ok(Graph { name, nodes, outputs, rules }), Err)
+    }
+
+    fn keep_halves_inside(&self, outputs: &[(&'static str, NodeId)]) {
+        let border = |what: &str, name: &str, node: &Node| {
+            let reason = || format!("{what} {name}: expected f32, i64 or bool, got {}", node.fact.dtype);
+            node.fact.dtype.is_half().then(reason)
+        };
+        let reason = {
+            let state = self.0.borrow();
+            let inputs = state.nodes.iter().find_map(|node| match &node.op {
+                Op::Input { name } => border("input", name, node),
+                _ => None,
+            });
+            inputs.or_else(|| outputs.iter().find_map(|(name, id)| border("output", name, state.nodes.get(id.0)?)))
+        };
+        if let Some(reason) = reason {
+            self.fail(reason);
+        }
     }
 
     fn push<'g>(&'g self, op: Op, inputs: &[Value<'g>], declared: Option<Fact>) -> Value<'g> {
@@ -257,6 +283,12 @@ impl Value<'_> {
     #[must_use]
     pub fn tanh(self) -> Self {
         self.builder.push(Op::Tanh, &[self], None)
+    }
+
+    /// The nearest values of another float type; of the type that it has, itself.
+    #[must_use]
+    pub fn cast(self, to: DType) -> Self {
+        if self.fact().dtype == to { self } else { self.builder.push(Op::Cast { to }, &[self], None) }
     }
 
     /// The same values in another shape.
@@ -414,6 +446,48 @@ mod tests {
         let outputs = reason(|g| vec![("y", g.integer(1).id()), ("y", g.integer(2).id())]);
         assert_eq!(outputs, "two outputs are called y");
         assert_eq!(reason(|_| vec![("y", NodeId(7))]), "output y is not a value of this stage");
+    }
+
+    #[test]
+    fn halves_stay_inside() {
+        let reason = |build: fn(&Builder) -> NodeId| {
+            let g = Builder::new("sketch");
+            let y = build(&g);
+            g.finish([("y", y)]).map_err(|error| error.reason)
+        };
+        let half = |g: &Builder| g.input("x", DType::F16, [4_usize]).cast(DType::F32).id();
+        assert_eq!(reason(half).map(drop), Err("input x: expected f32, i64 or bool, got f16".to_owned()));
+        let half = |g: &Builder| g.input("x", DType::F32, [4_usize]).cast(DType::Bf16).id();
+        assert_eq!(reason(half).map(drop), Err("output y: expected f32, i64 or bool, got bf16".to_owned()));
+        let inside = |g: &Builder| g.input("x", DType::F32, [4_usize]).cast(DType::Bf16).cast(DType::F32).id();
+        insta::assert_snapshot!(reason(inside).expect("f32 in, f32 out").to_string(), @"
+        graph sketch
+        %0 = input x() : f32[4]
+        %1 = cast bf16(%0) : bf16[4]
+        %2 = cast f32(%1) : f32[4]
+        output y = %2
+        ");
+    }
+
+    #[test]
+    fn operations_take_one_float_type_and_unsafe_ones_no_half() {
+        let reason = |build: fn(Value<'_>, Value<'_>) -> NodeId| {
+            let g = Builder::new("sketch");
+            let x = g.input("x", DType::F32, [4_usize]);
+            let y = build(x, x.cast(DType::F16));
+            g.finish([("y", y)]).map(|_| ()).map_err(|error| error.reason)
+        };
+        let mixed = Err("expected f32, got f16[4]".to_owned());
+        assert_eq!(reason(|x, half| (x + half).id()), mixed);
+        assert_eq!(
+            reason(|x, half| x.reshape([1_usize, 4]).project(half.reshape([1_usize, 4]), None).id()),
+            Err("expected f32, got f16[1, 4]".to_owned())
+        );
+        assert_eq!(reason(|_, half| half.layer_norm("norm", 1e-6, false).id()), mixed);
+        assert_eq!(reason(|_, half| half.l2_normalize(1e-6).id()), mixed);
+        assert_eq!(reason(|_, half| half.arg_max().id()), mixed);
+        assert_eq!(reason(|x, _| x.cast(DType::I64).id()), Err("cast gives floats, not i64".to_owned()));
+        assert_eq!(reason(|x, half| (half.silu() * half.cast(DType::F16)).cast(x.fact().dtype).id()), Ok(()));
     }
 
     #[test]

@@ -9,7 +9,6 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
     if inputs.len() != arity {
         return Err(format!("{} takes {arity} inputs, got {}", op.name(), inputs.len()));
     }
-    let float = |shape: Vec<Dim>| Ok(Fact { dtype: DType::F32, shape });
     match op {
         Op::Input { .. } | Op::Param { .. } => declared.cloned().ok_or_else(|| format!("{} needs a shape", op.name())),
         Op::Constant(literal) => {
@@ -18,7 +17,7 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
         Op::Add | Op::Sub | Op::Mul => {
             same_type(inputs)?;
             if inputs[0].dtype == DType::Bool {
-                return Err(format!("{} takes f32 or i64, got bool", op.name()));
+                return Err(format!("{} takes floats or i64, got bool", op.name()));
             }
             Ok(Fact { dtype: inputs[0].dtype, shape: broadcast(inputs)? })
         }
@@ -36,8 +35,15 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
             Ok(Fact { dtype: inputs[1].dtype, shape: broadcast(inputs)? })
         }
         Op::Silu | Op::Gelu | Op::Tanh => {
-            typed(inputs[0], DType::F32)?;
+            floats(inputs)?;
             Ok(inputs[0].clone())
+        }
+        Op::Cast { to } => {
+            floats(inputs)?;
+            if !to.is_float() {
+                return Err(format!("cast gives floats, not {to}"));
+            }
+            Ok(Fact { dtype: *to, shape: inputs[0].shape.clone() })
         }
         Op::Reshape => {
             let shape = declared.ok_or("reshape needs a shape")?.shape.clone();
@@ -67,10 +73,11 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
         }
         Op::Embedding => {
             let [table, ids] = [inputs[0], inputs[1]];
-            typed(table, DType::F32)?;
+            floats(&inputs[..1])?;
             typed(ids, DType::I64)?;
             rank(table, 2)?;
-            float(ids.shape.iter().chain([&table.shape[1]]).cloned().collect())
+            let shape = ids.shape.iter().chain([&table.shape[1]]).cloned().collect();
+            Ok(Fact { dtype: table.dtype, shape })
         }
         Op::Linear { .. } => {
             floats(inputs)?;
@@ -85,16 +92,17 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
             if let Some(bias) = inputs.get(2) {
                 shaped(bias, &weight.shape[..1])?;
             }
-            float(leading.iter().chain([&weight.shape[0]]).cloned().collect())
+            let shape = leading.iter().chain([&weight.shape[0]]).cloned().collect();
+            Ok(Fact { dtype: x.dtype, shape })
         }
         Op::LayerNorm { .. } => {
-            floats(inputs)?;
+            singles(inputs)?;
             let last = inputs[0].shape.last().ok_or("layer_norm needs at least one axis")?;
             inputs[1..].iter().try_for_each(|input| shaped(input, std::slice::from_ref(last)))?;
             Ok(inputs[0].clone())
         }
         Op::FrameNorm { .. } => {
-            floats(inputs)?;
+            singles(inputs)?;
             rank(inputs[0], 5)?;
             inputs[1..].iter().try_for_each(|input| shaped(input, &inputs[0].shape[1..2]))?;
             Ok(inputs[0].clone())
@@ -116,7 +124,8 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
                 let steps = x.shape[axis].plus(border - kernel as i64).and_then(|d| d.over(*stride)?.plus(1));
                 steps.ok_or_else(|| format!("no size for axis {axis} of {:?} under kernel {kernel}", x.shape))
             };
-            float(vec![x.shape[0].clone(), weight.shape[0].clone(), x.shape[2].clone(), pixels(3)?, pixels(4)?])
+            let shape = vec![x.shape[0].clone(), weight.shape[0].clone(), x.shape[2].clone(), pixels(3)?, pixels(4)?];
+            Ok(Fact { dtype: x.dtype, shape })
         }
         Op::AveragePool => {
             video(inputs, |shape| Some([shape[1].clone(), shape[2].clone(), shape[3].over(2)?, shape[4].over(2)?]))
@@ -146,12 +155,12 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
             })
         }
         Op::L2Normalize { .. } => {
-            floats(inputs)?;
+            singles(inputs)?;
             inputs[0].shape.last().ok_or("l2_normalize needs at least one axis")?;
             Ok(inputs[0].clone())
         }
         Op::ArgMax => {
-            floats(inputs)?;
+            singles(inputs)?;
             let (last, leading) = inputs[0].shape.split_last().ok_or("arg_max needs at least one axis")?;
             if last.as_fixed() == Some(0) {
                 return Err("arg_max of nothing".to_owned());
@@ -159,7 +168,7 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
             Ok(Fact { dtype: DType::I64, shape: leading.to_vec() })
         }
         Op::FsqQuantize { levels } => {
-            floats(inputs)?;
+            singles(inputs)?;
             rank(inputs[0], 5)?;
             check_levels(levels)?;
             let mut shape = inputs[0].shape.clone();
@@ -174,7 +183,7 @@ pub(crate) fn infer(op: &Op, inputs: &[&Fact], declared: Option<&Fact>) -> Resul
             check_levels(levels)?;
             let mut shape = inputs[0].shape.clone();
             shape.insert(1, levels.len().into());
-            float(shape)
+            Ok(Fact { dtype: DType::F32, shape })
         }
     }
 }
@@ -185,6 +194,7 @@ fn arity(op: &Op) -> usize {
         Op::Silu
         | Op::Gelu
         | Op::Tanh
+        | Op::Cast { .. }
         | Op::Reshape
         | Op::Transpose { .. }
         | Op::Slice { .. }
@@ -205,8 +215,8 @@ fn arity(op: &Op) -> usize {
 
 fn attention(heads: usize, mask: AttentionMask, causal: bool, inputs: &[&Fact]) -> Result<Fact, String> {
     let [q, k, v] = [inputs[0], inputs[1], inputs[2]];
+    floats(&inputs[..3])?;
     for input in [q, k, v] {
-        typed(input, DType::F32)?;
         rank(input, 3)?;
         if heads == 0 || !fixed_axis(input, 2)?.is_multiple_of(heads) {
             return Err(format!("{} features do not split into {heads} heads", input.shape[2]));
@@ -230,7 +240,7 @@ fn attention(heads: usize, mask: AttentionMask, causal: bool, inputs: &[&Fact]) 
         };
         shaped(allowed, &expected)?;
     }
-    Ok(Fact { dtype: DType::F32, shape: vec![q.shape[0].clone(), q.shape[1].clone(), v.shape[2].clone()] })
+    Ok(Fact { dtype: q.dtype, shape: vec![q.shape[0].clone(), q.shape[1].clone(), v.shape[2].clone()] })
 }
 
 fn video(inputs: &[&Fact], axes: impl FnOnce(&[Dim]) -> Option<[Dim; 4]>) -> Result<Fact, String> {
@@ -238,7 +248,7 @@ fn video(inputs: &[&Fact], axes: impl FnOnce(&[Dim]) -> Option<[Dim; 4]>) -> Res
     rank(inputs[0], 5)?;
     let shape = &inputs[0].shape;
     let rest = axes(shape).ok_or_else(|| format!("no size follows from {shape:?}"))?;
-    Ok(Fact { dtype: DType::F32, shape: [shape[0].clone()].into_iter().chain(rest).collect() })
+    Ok(Fact { dtype: inputs[0].dtype, shape: [shape[0].clone()].into_iter().chain(rest).collect() })
 }
 
 fn broadcast(inputs: &[&Fact]) -> Result<Vec<Dim>, String> {
@@ -266,7 +276,16 @@ fn typed(fact: &Fact, dtype: DType) -> Result<(), String> {
     if fact.dtype == dtype { Ok(()) } else { Err(format!("expected {dtype}, got {fact}")) }
 }
 
+/// All of one float type.
 fn floats(facts: &[&Fact]) -> Result<(), String> {
+    if let Some(fact) = facts.first().filter(|fact| !fact.dtype.is_float()) {
+        return Err(format!("expected a float type, got {fact}"));
+    }
+    same_type(facts)
+}
+
+/// All `f32`: what loses its meaning in a half type.
+fn singles(facts: &[&Fact]) -> Result<(), String> {
     facts.iter().try_for_each(|fact| typed(fact, DType::F32))
 }
 

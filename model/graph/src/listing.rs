@@ -44,6 +44,7 @@ impl fmt::Display for Op {
                 crate::LiteralData::I64(values) => write!(f, " {values:?}"),
                 crate::LiteralData::Bool(values) => write!(f, " {values:?}"),
             },
+            Self::Cast { to } => write!(f, " {to}"),
             Self::Transpose { perm } => write!(f, " {perm:?}"),
             Self::Slice { axis, start, len } => write!(f, " axis {axis} [{start}..{}]", start + len),
             Self::LayerNorm { epsilon, .. } | Self::FrameNorm { epsilon } | Self::L2Normalize { epsilon } => {
@@ -97,6 +98,7 @@ impl Op {
             Self::Silu => "silu",
             Self::Gelu => "gelu",
             Self::Tanh => "tanh",
+            Self::Cast { .. } => "cast",
             Self::Reshape => "reshape",
             Self::Transpose { .. } => "transpose",
             Self::Slice { .. } => "slice",

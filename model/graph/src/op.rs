@@ -1,10 +1,14 @@
-use crate::Literal;
+use crate::{DType, Literal};
 
 /// Every operation that a stage may use.
 ///
 /// The list is closed: readers match it without a catch-all arm, so that a new operation does not compile until every
 /// reader says what it means. Each is an intent, such as "attention", that a reader lowers as suits its target.
-/// Inputs are listed in order; `f32` where no type is given. Elementwise operations broadcast as in `NumPy`.
+/// Inputs are listed in order; of one float type where no type is given, which the result has too. Elementwise operations
+/// broadcast as in `NumPy`.
+///
+/// A tensor of a half type (`f16`, `bf16`) holds values of that type exactly. An operation on halves computes and sums in
+/// `f32` and rounds its result once, to the nearest value of the type, ties to even; beyond the range it is infinite.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Op {
     /// A tensor fed at run time. No inputs.
@@ -20,11 +24,11 @@ pub enum Op {
     /// A tensor known when the graph is built. No inputs.
     Constant(Literal),
 
-    /// `a + b`. Inputs: a, b, both `f32` or both `i64`.
+    /// `a + b`. Inputs: a, b, both of one float type or both `i64`.
     Add,
-    /// `a - b`. Inputs: a, b, both `f32` or both `i64`.
+    /// `a - b`. Inputs: a, b, both of one float type or both `i64`.
     Sub,
-    /// `a * b`. Inputs: a, b, both `f32` or both `i64`.
+    /// `a * b`. Inputs: a, b, both of one float type or both `i64`.
     Mul,
     /// Whether `a == b`. Inputs: a, b `i64`. Output `bool`.
     Equal,
@@ -38,6 +42,11 @@ pub enum Op {
     Gelu,
     /// Hyperbolic tangent. Inputs: x.
     Tanh,
+    /// The nearest value of another float type, ties to even; beyond the range it is infinite. Inputs: x of any float type.
+    Cast {
+        /// The type of the result: a float type.
+        to: DType,
+    },
 
     /// The same values, row-major, in the node's shape. Inputs: x.
     Reshape,
@@ -63,14 +72,15 @@ pub enum Op {
         /// Whether a third input is added.
         bias: bool,
     },
-    /// Layer normalisation over the last axis, biased variance. Inputs: x `[.., dim]`, weight `[dim]`, bias `[dim]` if `bias`.
+    /// Layer normalisation over the last axis, biased variance; `f32` only.
+    /// Inputs: x `[.., dim]`, weight `[dim]`, bias `[dim]` if `bias`.
     LayerNorm {
         /// Added to the variance.
         epsilon: f32,
         /// Whether a third input is added.
         bias: bool,
     },
-    /// Group normalisation with one group, of every frame by itself: statistics over channels, height and width.
+    /// Group normalisation with one group, of every frame by itself: statistics over channels, height and width; `f32` only.
     /// Inputs: x `[batch, channels, frames, height, width]`, weight `[channels]`, bias `[channels]`.
     FrameNorm {
         /// Added to the variance.
@@ -78,7 +88,8 @@ pub enum Op {
     },
     /// Scaled dot-product attention: per head, `softmax(q · kᵀ * scale) · v` over the permitted keys.
     ///
-    /// A query with no permitted key gets exactly zero. Inputs: q `[batch, queries, heads * d]`, k `[batch, keys, heads * d]`,
+    /// A query with no permitted key gets exactly zero. Of halves, the softmax is `f32` and its weights are rounded to the
+    /// half type before their product with v. Inputs: q `[batch, queries, heads * d]`, k `[batch, keys, heads * d]`,
     /// v `[batch, keys, heads * e]`, and the mask that [`AttentionMask`] names. Output `[batch, queries, heads * e]`.
     Attention {
         /// The number of heads; each takes a block of `d` consecutive features.
@@ -117,21 +128,21 @@ pub enum Op {
         patch: usize,
     },
 
-    /// `x / max(|x|, epsilon)` over the last axis, Euclidean norm. Inputs: x `[.., dim]`.
+    /// `x / max(|x|, epsilon)` over the last axis, Euclidean norm; `f32` only. Inputs: x `[.., dim]`.
     L2Normalize {
         /// The smallest divisor.
         epsilon: f32,
     },
-    /// The index of the first largest value of the last axis. Inputs: x `[.., n]`. Output `i64` `[..]`.
+    /// The index of the first largest value of the last axis; `f32` only. Inputs: x `[.., n]`. Output `i64` `[..]`.
     ArgMax,
     /// Finite scalar quantisation to one index per place (specification section 3.3): bounds every channel, rounds half to even,
-    /// and combines the digits. Inputs: x `[batch, levels, t, h, w]`. Output `i64` `[batch, t, h, w]`.
+    /// and combines the digits; `f32` only. Inputs: x `[batch, levels, t, h, w]`. Output `i64` `[batch, t, h, w]`.
     FsqQuantize {
         /// The number of values of every channel; the channel count is its length.
         levels: Vec<usize>,
     },
     /// The codes of indices, in `[-1, 1]`, inverse of [`Op::FsqQuantize`]. Inputs: tokens `i64` `[batch, t, h, w]`.
-    /// Output `[batch, levels, t, h, w]`.
+    /// Output `f32` `[batch, levels, t, h, w]`.
     FsqDequantize {
         /// The number of values of every channel.
         levels: Vec<usize>,

@@ -5,6 +5,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{self, Command},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::Context as _;
@@ -14,6 +15,8 @@ use crate::console;
 
 /// The conventional exit status of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
+
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// `egom2p clean-up`.
 #[derive(clap::Args)]
@@ -39,6 +42,7 @@ pub(crate) struct Args {
 pub(crate) fn on_interrupt() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         let unfinished = partial::halt();
+        IS_INTERRUPTED.store(true, Ordering::Relaxed);
         console::note("interrupted: removing what is half-written");
         let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
         // This returns only where the program cannot be started.
@@ -47,6 +51,11 @@ pub(crate) fn on_interrupt() -> anyhow::Result<()> {
         process::exit(INTERRUPTED);
     })
     .context("cannot watch for Ctrl-C")
+}
+
+/// Whether the process is about to end, so that there is no use in going on.
+pub(crate) fn is_interrupted() -> bool {
+    IS_INTERRUPTED.load(Ordering::Relaxed)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -1,7 +1,10 @@
 //! `egom2p doctor`: what this machine has, and what follows.
 
+use std::iter;
+
 use egom2p::video::VideoProgram;
-use egom2p_engines::{BackendKind, BackendOptions, open_backend};
+use egom2p_engine_core::BackendInfo;
+use egom2p_engines::{BackendKind, BackendOptions, BundleError, open_backend};
 use serde_json::{Value, json};
 
 use super::engines::EngineArgs;
@@ -20,13 +23,24 @@ pub(crate) struct Args {
 /// One thing that was looked for.
 struct Finding {
     name: &'static str,
-    found: Result<String, String>,
+    state: State,
     /// What works with it.
     serves: &'static str,
 }
 
+enum State {
+    /// It is there: what it is, and what more there is to say, one line each.
+    Found { what: String, more: Vec<String> },
+    /// It is not there: two lines, what and how to mend it.
+    Missing(String),
+    /// This program cannot use it: two lines, what and how to mend it.
+    LeftOut(String),
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let findings = [onnxruntime(&args.engines.backend_options()), video()];
+    let options = args.engines.backend_options();
+    let mut findings = vec![onnxruntime(&options), video()];
+    findings.extend(nvidia(&options));
     if args.json {
         return console::print_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -39,48 +53,108 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let memory = memory_bytes().map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.1} GB", bytes as f64 / 1e9));
     console::print(format_args!("threads: {}, memory: {memory}", args.engines.n_threads()));
     for finding in &findings {
-        console::print(finding.line());
+        console::print(finding.lines());
     }
     Ok(())
 }
 
 fn onnxruntime(options: &BackendOptions) -> Finding {
-    let info = open_backend(BackendKind::OnnxRuntime, options).and_then(|backend| Ok(backend.check()?));
-    Finding {
-        name: "ONNX Runtime",
-        found: info
-            .map(|info| format!("{} at {}", info.version, info.library.display()))
-            .map_err(|error| error.to_string()),
-        serves: "build, run, stage",
+    let mut info = check(BackendKind::OnnxRuntime, options);
+    if let Ok(info) = &mut info {
+        // They say how the library was compiled, which decides nothing.
+        info.features.clear();
     }
+    let state = State::of_backend(&info);
+    Finding { name: "ONNX Runtime", state, serves: "build, run, stage" }
 }
 
 fn video() -> Finding {
-    Finding {
-        name: "egom2p-video",
-        found: VideoProgram::find()
-            .map(|program| program.path().display().to_string())
-            .map_err(|error| error.to_string()),
-        serves: "run --input, depth.mp4, rgb.mp4",
+    let state = match VideoProgram::find() {
+        Ok(program) => State::Found { what: program.path().display().to_string(), more: Vec::new() },
+        Err(error) => State::Missing(error.to_string()),
+    };
+    Finding { name: "egom2p-video", state, serves: "run --input, depth.mp4, rgb.mp4" }
+}
+
+/// The libraries that compile engines and the GPUs that run them; one finding where this program can use neither.
+fn nvidia(options: &BackendOptions) -> Vec<Finding> {
+    let tensorrt = check(BackendKind::TensorRt, options);
+    if let Err(error @ BundleError::BackendLeftOut { .. }) = tensorrt {
+        let state = State::LeftOut(error.to_string());
+        return vec![Finding { name: "TensorRT", state, serves: "build --backend tensorrt or tensorrt-rtx" }];
+    }
+    let rtx = check(BackendKind::TensorRtRtx, options);
+    let gpus = [&tensorrt, &rtx].into_iter().find_map(|info| info.as_ref().ok()).map(gpus);
+    let mut findings = vec![
+        Finding {
+            name: "TensorRT",
+            state: State::of_backend(&tensorrt),
+            serves: "build --backend tensorrt, on the GPU that runs the engines",
+        },
+        Finding {
+            name: "TensorRT for RTX",
+            state: State::of_backend(&rtx),
+            serves: "build --backend tensorrt-rtx, with --compute-capability on any machine",
+        },
+    ];
+    findings.extend(gpus);
+    findings
+}
+
+/// The GPUs that a library of NVIDIA sees.
+fn gpus(info: &BackendInfo) -> Finding {
+    let state = if info.devices.is_empty() {
+        State::Missing(
+            "no NVIDIA driver with a GPU was found\n\
+             compiling ahead of time needs none; run compiled engines on a machine that has one"
+                .to_owned(),
+        )
+    } else {
+        State::Found { what: info.devices.join(", "), more: Vec::new() }
+    };
+    Finding { name: "NVIDIA GPUs", state, serves: "run and stage with compiled engines" }
+}
+
+fn check(kind: BackendKind, options: &BackendOptions) -> Result<BackendInfo, BundleError> {
+    Ok(open_backend(kind, options)?.check()?)
+}
+
+impl State {
+    fn of_backend(info: &Result<BackendInfo, BundleError>) -> Self {
+        match info {
+            Ok(info) => Self::Found {
+                what: format!("{} at {}", info.version, info.library.display()),
+                more: info.features.clone(),
+            },
+            Err(error) => Self::Missing(error.to_string()),
+        }
     }
 }
 
 impl Finding {
-    fn line(&self) -> String {
-        match &self.found {
-            Ok(found) => format!("{}: {found} (for {})", self.name, self.serves),
-            Err(error) => {
+    fn lines(&self) -> String {
+        match &self.state {
+            State::Found { what, more } => {
+                let first = format!("{}: {what} (for {})", self.name, self.serves);
+                let more = more.iter().map(|line| format!("  {line}"));
+                iter::once(first).chain(more).collect::<Vec<_>>().join("\n")
+            }
+            State::Missing(error) => {
                 format!("{}: missing (for {})\n  {}", self.name, self.serves, error.replace('\n', "\n  help: "))
+            }
+            State::LeftOut(error) => {
+                let mend = error.lines().nth(1).unwrap_or_default();
+                format!("{}: this program was built without it ({mend})", self.name)
             }
         }
     }
 
     fn json(&self) -> Value {
-        let (found, missing) = match &self.found {
-            Ok(found) => (Some(found), None),
-            Err(error) => (None, Some(error)),
+        let (found, more, missing) = match &self.state {
+            State::Found { what, more } => (Some(what), more.as_slice(), None),
+            State::Missing(error) | State::LeftOut(error) => (None, Default::default(), Some(error)),
         };
-        json!({ "name": self.name, "found": found, "missing": missing, "serves": self.serves })
+        json!({ "name": self.name, "found": found, "more": more, "missing": missing, "serves": self.serves })
     }
 }
 

@@ -17,6 +17,10 @@ pub(crate) struct EngineArgs {
     /// The ONNX Runtime library [default: `$ORT_DYLIB_PATH`, beside the program, or what `cargo xtask setup` fetched]
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
+    /// The library of tensorrt or tensorrt-rtx, or its folder [default: `$TENSORRT_LIBRARY` or `$TENSORRT_RTX_LIBRARY`,
+    /// beside the program, where NVIDIA installs it, or what `cargo xtask setup` fetched]
+    #[arg(long, value_name = "FILE|DIR")]
+    tensorrt: Option<PathBuf>,
     /// Give memory back after every call: lower peak, slower
     #[arg(long)]
     low_memory: bool,
@@ -38,7 +42,11 @@ impl EngineArgs {
 
     /// Where native libraries are.
     pub(crate) fn backend_options(&self) -> BackendOptions {
-        BackendOptions { onnxruntime_library: self.onnxruntime.clone() }
+        BackendOptions {
+            onnxruntime_library: self.onnxruntime.clone(),
+            tensorrt_library: self.tensorrt.clone(),
+            timing_cache: None,
+        }
     }
 
     /// Opens a bundle; nothing native is loaded before the first call.

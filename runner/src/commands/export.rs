@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use egom2p::{io::partial, profiles::default_profile, source_digests::SourceDigests, weights_check::check_weights};
+use egom2p::{io::partial, profiles::default_profiles, source_digests::SourceDigests, weights_check::check_weights};
+use egom2p_calibration::{Precision, with_precision};
 use egom2p_engine_core::EXPORT_MANIFEST_FILE;
 use egom2p_export::{FolderExport, Opset, StageExport, Target, WeightsExport, export_folder};
 use egom2p_graph::Graph;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Who will read the files
     #[arg(long, value_enum, default_value_t)]
     target: TargetName,
+    /// What products are computed in, where that is safe: fp32, fp16 or bf16
+    #[arg(long, value_name = "NAME", default_value = "fp32", value_parser = super::precision)]
+    precision: Precision,
 }
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
@@ -41,7 +45,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut graphs: Vec<(Stage, Variant, Graph)> = Vec::new();
     for stage in stages {
         for variant in stage.variants() {
-            graphs.push((stage, *variant, stage_graph(folder.config(), stage, *variant)?));
+            let graph = stage_graph(folder.config(), stage, *variant)?;
+            graphs.push((stage, *variant, with_precision(&graph, args.precision)?));
         }
     }
     let exports: Vec<StageExport<'_>> = graphs
@@ -50,8 +55,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             stage: stage.name(),
             variant: variant.name(),
             graph,
+            precision: args.precision.name(),
             weights: super::part_name(stage.weights_file()),
-            dims: default_profile(folder.config(), graph),
+            profiles: default_profiles(folder.config(), graph),
         })
         .collect();
 
@@ -79,10 +85,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let report = export_folder(
         &args.out,
         &FolderExport {
-            target: match args.target {
-                TargetName::Onnxruntime => Target::OnnxRuntimeCpu,
-                TargetName::Standard => Target::Standard { opset: Opset::default() },
-            },
+            target: args.target(),
             preset: folder.preset().map(Preset::name),
             config: serde_json::to_value(folder.config())?,
             stages: &exports,
@@ -104,4 +107,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         report.unchanged.len()
     ));
     Ok(())
+}
+
+impl Args {
+    fn target(&self) -> Target {
+        match self.target {
+            TargetName::Onnxruntime => Target::OnnxRuntimeCpu,
+            TargetName::Standard => {
+                // Earlier operator sets have no convolutions of bf16.
+                let opset = if self.precision == Precision::Bf16 { Opset::V22 } else { Opset::default() };
+                Target::Standard { opset }
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod array;
 mod bundle;
+mod engine;
 mod exported;
 mod model;
 mod onnx;
@@ -29,7 +30,7 @@ use crate::console;
 /// `egom2p inspect`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A weights folder, exported folder, bundle or run output, or a .safetensors, .onnx, .npy or .npz file
+    /// A weights folder, exported folder, bundle or run output, or a .safetensors, .onnx, .engine, .npy or .npz file
     path: PathBuf,
     /// Show long lists whole
     #[arg(long)]
@@ -85,10 +86,14 @@ fn folder(path: &Path, args: &Args) -> anyhow::Result<Report> {
 }
 
 fn file(path: &Path, args: &Args) -> anyhow::Result<Report> {
+    if let Some(engine) = engine::of_record(path) {
+        return engine::report(&engine, args.digests);
+    }
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     match extension.to_str().unwrap_or_default() {
         "safetensors" => safetensors::report(path, args.digests),
         "onnx" => onnx::report(path),
+        "engine" => engine::report(path, args.digests),
         "npy" | "npz" => array::report(path),
         "json" | "weights" => bail!("{} is part of a folder\ninspect the folder that it is in", path.display()),
         "pth" | "pt" | "jit" => bail!(
@@ -96,7 +101,7 @@ fn file(path: &Path, args: &Args) -> anyhow::Result<Report> {
             path.display()
         ),
         _ => bail!(
-            "{} has an unknown file type\nname a folder, or a file ending in .safetensors, .onnx, .npy or .npz",
+            "{} has an unknown file type\nname a folder, or a file ending in .safetensors, .onnx, .engine, .npy or .npz",
             path.display()
         ),
     }

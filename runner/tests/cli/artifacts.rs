@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{bench::Bench, tensor_files::npy};
+use crate::{bench::Bench, engine_files::write_engine, tensor_files::npy};
 
 /// The names of an object's members.
 fn members(value: &Value) -> Vec<String> {
@@ -23,6 +23,7 @@ fn every_field_and_file_is_documented() {
     bench.succeed(&["run", "bundle", "--tokens", "rgb=rgb.npy", "--to", "camera", "--steps", "1", "--out", "out"]);
     let (export, bundle, run) =
         (json(&bench, "onnx/export.json"), json(&bench, "bundle/bundle.json"), json(&bench, "out/run.json"));
+    let record = serde_json::to_value(write_engine(&bench, "some.engine", 1)).expect("a record is JSON");
     let engine = &bundle["stages"]["encoder"]["masked"];
     let mut names: Vec<String> = [
         &export,
@@ -30,7 +31,10 @@ fn every_field_and_file_is_documented() {
         &export["files"]["model.weights"],
         &bundle,
         engine,
-        &engine["profile"]["visible"],
+        &engine["profiles"][0]["visible"],
+        &record,
+        &record["memory"],
+        &record["layers"][0],
         &run,
         &run["versions"],
         &run["bundle"],

@@ -85,7 +85,8 @@ fn manifests_that_say_other_things_are_refused() {
         change(&bench, manifest, what);
         transcript.fails(RUN);
     };
-    refused(&|value| value["schema"] = json!(2));
+    refused(&|value| value["schema"] = json!(3));
+    refused(&|value| value["schema"] = json!(1));
     refused(&|value| value["schema"] = json!("one"));
     refused(&|value| {
         value["stages"].as_object_mut().expect("stages").remove("head_camera");
@@ -103,7 +104,7 @@ fn manifests_that_say_other_things_are_refused() {
     refused(&|value| value["config"]["video"]["frames"] = json!(1_600_000_000_000_u64));
     refused(&|value| value["config"]["dim"] = json!(193));
     refused(&|value| value["surprise"] = json!(true));
-    for text in ["", "{", "null", &"[".repeat(100_000), "{\"schema\": 1}"] {
+    for text in ["", "{", "null", &"[".repeat(100_000), "{\"schema\": 2}"] {
         renew(&bench);
         bench.write(manifest, text);
         transcript.fails(RUN);
@@ -151,7 +152,8 @@ fn exports_that_were_changed_are_not_built() {
         transcript.fails(build);
     }
     for (from, to) in [
-        ("\"schema\": 1", "\"schema\": 2"),
+        ("\"schema\": 2", "\"schema\": 3"),
+        ("\"onnxruntime-cpu\"", "\"abacus\""),
         ("\"camera.weights\"", "\"../camera.weights\""),
         ("\"camera.weights\"", "\"/etc/passwd\""),
         ("\"camera_decoder\": [", "\"../camera_decoder\": ["),
@@ -174,6 +176,13 @@ fn profiles_that_make_no_sense_are_refused() {
         "{\"batch\": {\"min\": 4, \"opt\": 2, \"max\": 1}}",
         "{\"smell\": {\"min\": 1, \"opt\": 1, \"max\": 1}}",
         "{\"batch\": 3}",
+        "[{\"batch\": {\"min\": 1, \"opt\": 1, \"max\": 1}},\n {\"batch\": 3}]",
+        "[{}, {\"batch\": {\"min\": 4, \"opt\": 2, \"max\": 1}}]",
+        "{\"stages\": {\"encoder\": []}}",
+        "{\"stages\": {\"camera_decoder\": [{\"visible\": {\"min\": 1, \"opt\": 1, \"max\": 1}}]}}",
+        "{\"profiles\": [], \"steps\": []}",
+        &" ".repeat(1 << 21),
+        &"[".repeat(100_000),
     ] {
         bench.write("profile.json", text);
         transcript.fails("build onnx --profile profile.json --out bundle");

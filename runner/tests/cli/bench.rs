@@ -93,6 +93,7 @@ impl Bench {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_egom2p"));
         command.args(arguments).current_dir(self.folder.path());
+        command.env_remove("TENSORRT_LIBRARY").env_remove("TENSORRT_RTX_LIBRARY");
         command
     }
 

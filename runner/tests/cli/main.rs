@@ -8,11 +8,15 @@ mod bad_tokens;
 mod bad_videos;
 mod bare_machine;
 mod bench;
+mod compiled_engines;
+mod engine_files;
 mod full_disk;
 mod inspect;
 mod interrupts;
 #[path = "../video/matroska.rs"]
 mod matroska;
 mod tensor_files;
+#[cfg(feature = "tensorrt")]
+mod tensorrt;
 mod transcript;
 mod usage;

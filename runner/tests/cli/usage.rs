@@ -54,6 +54,14 @@ fn wrong_usage_is_exit_code_2() {
         "weights reproducible --preset egom2p-tiny --parts legs --out weights",
         "export weights --stages dream --out onnx",
         "build onnx --backend abacus --out bundle",
+        "export weights --precision int8 --out onnx",
+        "build onnx --precision fp8 --out bundle",
+        "build onnx --device gpu --out bundle",
+        "build onnx --compute-capability sm_86 --out bundle",
+        "build onnx --optimization-level 6 --out bundle",
+        "build onnx --workspace 4 --out bundle",
+        "build onnx --hardware-compatibility all --out bundle",
+        "build onnx --engine encoder.engine --out bundle",
         "stage bundle dream --inputs a.safetensors --outputs b.safetensors",
     ] {
         transcript.misused(line);

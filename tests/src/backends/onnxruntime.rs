@@ -1,11 +1,12 @@
 use std::{error::Error, fs, num::NonZeroUsize, path::Path};
 
 use egom2p_engine_core::{
-    Backend, BuildRequest, Data, Device, EngineError, OpenRequest, Profile, RelativePath, SessionOptions, Tensor,
+    Backend, BuildRequest, CompileOptions, Data, Device, Engine, EngineError, OpenRequest, RelativePath,
+    SessionOptions, Tensor,
 };
 use egom2p_engine_onnxruntime::OnnxRuntime;
 use egom2p_export::{ExternalLayout, Target, export_graph, write_weights};
-use egom2p_graph::{Literal, LiteralData};
+use egom2p_graph::{Graph, Literal, LiteralData, Parameters};
 
 use crate::op_suite::{Case, Runs};
 
@@ -34,6 +35,30 @@ impl ExportedToOnnxRuntime {
             Err(error) => panic!("{error}"),
         }
     }
+
+    /// Exports a graph into the folder `root`, has the library optimise it, and opens what came of it.
+    pub fn engine(
+        &self,
+        root: &Path,
+        graph: &Graph,
+        parameters: &dyn Parameters,
+    ) -> Result<Box<dyn Engine>, Box<dyn Error>> {
+        let (onnx, engine_dir) = (RelativePath::new("onnx/case.onnx")?, RelativePath::new("engines")?);
+        write_model(&onnx.below(root), graph, parameters, self.target)?;
+        let (profiles, device) = (&[], Device::Cpu);
+        let request = BuildRequest {
+            root,
+            onnx: &onnx,
+            engine_dir: &engine_dir,
+            name: "case",
+            profiles,
+            device,
+            options: &CompileOptions::default(),
+            monitor: &(),
+        };
+        let files = self.backend.build(&request)?.files;
+        Ok(self.backend.open(&OpenRequest { root, files: &files, profiles, device })?)
+    }
 }
 
 impl Runs for ExportedToOnnxRuntime {
@@ -43,15 +68,7 @@ impl Runs for ExportedToOnnxRuntime {
 
     fn run(&self, case: &Case) -> Result<Vec<(String, Literal)>, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        let onnx = RelativePath::new("onnx/case.onnx")?;
-        write_model(folder.path(), &onnx, case, self.target)?;
-        let engine_dir = RelativePath::new("engines")?;
-        let profile = Profile::default();
-        let (root, device) = (folder.path(), Device::Cpu);
-        let request =
-            BuildRequest { root, onnx: &onnx, engine_dir: &engine_dir, name: "case", profile: &profile, device };
-        let files = self.backend.build(&request)?.files;
-        let engine = self.backend.open(&OpenRequest { root, files: &files, profile: &profile, device })?;
+        let engine = self.engine(folder.path(), &case.graph, case.parameters.as_ref())?;
         let options = SessionOptions { threads: NonZeroUsize::new(1), ..SessionOptions::default() };
         let inputs = case.inputs.iter().map(|(name, literal)| Ok((*name, to_tensor(literal)?)));
         let inputs: Vec<(&str, Tensor)> = inputs.collect::<Result<_, EngineError>>()?;
@@ -61,14 +78,13 @@ impl Runs for ExportedToOnnxRuntime {
     }
 }
 
-fn write_model(root: &Path, onnx: &RelativePath, case: &Case, target: Target) -> Result<(), Box<dyn Error>> {
+fn write_model(path: &Path, graph: &Graph, parameters: &dyn Parameters, target: Target) -> Result<(), Box<dyn Error>> {
     const WEIGHTS: &str = "case.weights";
-    let path = onnx.below(root);
     let folder = path.parent().expect("a file in a folder");
     fs::create_dir_all(folder)?;
-    let layout = ExternalLayout::new(WEIGHTS, [&case.graph])?;
-    write_weights(&folder.join(WEIGHTS), &layout, [&case.graph], case.parameters.as_ref())?;
-    fs::write(&path, export_graph(&case.graph, target, &layout)?)?;
+    let layout = ExternalLayout::new(WEIGHTS, [graph])?;
+    write_weights(&folder.join(WEIGHTS), &layout, [graph], parameters)?;
+    fs::write(path, export_graph(graph, target, &layout)?)?;
     Ok(())
 }
 

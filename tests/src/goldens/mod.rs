@@ -1,20 +1,27 @@
 //! The reference values in `tests/golden`, and the rule that makes their weights.
 
+mod half;
 mod parameters;
 mod tensors;
 
 use std::{collections::BTreeMap, error::Error, fs, path::PathBuf, rc::Rc};
 
+use egom2p_calibration::{Precision, with_precision};
 use egom2p_graph::{Literal, LiteralData};
 use egom2p_model::{ModelConfig, Stage, Variant, stage_graph};
 use serde::Deserialize;
 
 pub use parameters::ReproducibleParameters;
 
-use crate::op_suite::{Case, Tolerance};
+use crate::{
+    op_suite::{Case, Tolerance},
+    published::Difference,
+};
 
-/// One file: cases of a stage, or of a generation.
+/// One file: cases of a stage, or of a generation, to be computed in one precision.
 pub struct Golden {
+    name: String,
+    precision: Precision,
     /// The sizes of the model.
     pub config: ModelConfig,
     /// What the weights follow from.
@@ -71,8 +78,8 @@ struct About {
 }
 
 impl Golden {
-    /// The file called `name`.
-    pub fn read(name: &str) -> Result<Self, Box<dyn Error>> {
+    /// The file called `name`, whose values graphs of this precision are to come near to.
+    pub fn read(name: &str, precision: Precision) -> Result<Self, Box<dyn Error>> {
         let path = folder().join(name);
         let about: About = serde_json::from_str(&fs::read_to_string(path.with_extension("json"))?)?;
         let generation = match (about.condition, about.target, about.steps, about.guidance) {
@@ -82,6 +89,8 @@ impl Golden {
             _ => None,
         };
         Ok(Self {
+            name: name.to_owned(),
+            precision,
             config: ModelConfig::from_json(&about.config.to_string())?,
             weight_seed: about.weight_seed,
             generation,
@@ -103,7 +112,7 @@ impl Golden {
     /// The graph of a stage with this file's sizes and weights, to be run on `inputs`.
     pub fn case(&self, stage: Stage, variant: &str, inputs: &[(&str, Literal)]) -> Result<Case, Box<dyn Error>> {
         let variant = named(stage, variant)?;
-        let graph = stage_graph(&self.config, stage, variant)?;
+        let graph = with_precision(&stage_graph(&self.config, stage, variant)?, self.precision)?;
         let mut fed = Vec::new();
         for (name, fact) in graph.inputs() {
             let (_, value) =
@@ -135,23 +144,53 @@ impl Golden {
         Ok(self.tensors.get(name).ok_or(format!("no tensor {name}"))?)
     }
 
-    /// Compares an output of a case with the stored one: the largest difference in units of the tolerance.
+    /// Compares an output of a case with the stored one: the largest difference in units of the tolerance, which the file
+    /// states for single precision.
     pub fn compare(&self, case: &str, output: &str, actual: &Literal) -> Result<f64, Box<dyn Error>> {
         let expectation = self.cases.get(case).and_then(|case| case.outputs.get(output)).ok_or("no such output")?;
         let expected = self.tensor(&format!("{case}/out/{output}"))?;
-        let tolerance = match &expectation.tolerance {
-            Bound::Absolute(absolute) => Tolerance { name: "golden", absolute: *absolute, relative: 0.0 },
-            Bound::Exact(word) if word == "exact" => Tolerance::EXACT,
-            Bound::Exact(word) => return Err(format!("{case}: {output}: no tolerance is called {word}").into()),
-        };
-        let share = match &expectation.rows {
-            None => tolerance.share(expected, actual),
+        let (expected, actual) = match &expectation.rows {
+            None => (expected.clone(), actual.clone()),
             Some(rows) => {
                 let rows = self.tensor(&format!("{case}/in/{rows}"))?.as_bool().ok_or("rows are marked by a mask")?;
-                tolerance.share(&kept(expected, rows)?, &kept(actual, rows)?)
+                (kept(expected, rows)?, kept(actual, rows)?)
             }
         };
+        let share = match (&expectation.tolerance, self.precision) {
+            (_, Precision::Fp16 | Precision::Bf16) => self.share_in_half(output, &expected, &actual),
+            (Bound::Absolute(absolute), Precision::Fp32) => {
+                Tolerance { name: "golden", absolute: *absolute, relative: 0.0 }.share(&expected, &actual)
+            }
+            (Bound::Exact(word), Precision::Fp32) if word == "exact" => Tolerance::EXACT.share(&expected, &actual),
+            (Bound::Exact(word), Precision::Fp32) => Err(format!("no tolerance is called {word}")),
+        };
         share.map_err(|reason| format!("{case}: {output}: {reason}").into())
+    }
+
+    fn share_in_half(&self, output: &str, expected: &Literal, actual: &Literal) -> Result<f64, String> {
+        if expected.shape() != actual.shape() || expected.dtype() != actual.dtype() {
+            return Err(format!(
+                "expected {}{:?}, got {}{:?}",
+                expected.dtype(),
+                expected.shape(),
+                actual.dtype(),
+                actual.shape()
+            ));
+        }
+        let (text, share) = match (expected.data(), actual.data()) {
+            (LiteralData::F32(expected), LiteralData::F32(actual)) => {
+                let (difference, tolerance) =
+                    (Difference::of(actual, expected), half::tolerance(&self.name, output, self.precision));
+                (difference.to_string(), difference.share(tolerance))
+            }
+            (LiteralData::I64(expected), LiteralData::I64(actual)) => {
+                let n_other = expected.iter().zip(actual).filter(|(e, a)| e != a).count();
+                let share = n_other as f64 / expected.len() as f64 / half::OTHER_TOKENS;
+                (format!("{n_other} of {} tokens differ", expected.len()), share)
+            }
+            _ => return Err("only floats and tokens are compared in half precision".to_owned()),
+        };
+        if share <= 1.0 { Ok(share) } else { Err(format!("{text}: {share:.2} times what is tolerated")) }
     }
 
     fn parameters(&self, stage: Stage) -> ReproducibleParameters {

@@ -16,7 +16,7 @@ pub trait Runs {
 /// A case that a backend is not asked to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Ignore {
-    /// The case's name.
+    /// The case's name, or the beginning of several up to a slash, such as `bf16/`.
     pub case: &'static str,
     /// Why the backend need not do it.
     pub reason: &'static str,
@@ -29,8 +29,8 @@ pub struct Report {
     pub backend: String,
     /// How many cases agreed.
     pub passed: usize,
-    /// The cases left out, with reasons.
-    pub ignored: Vec<Ignore>,
+    /// The cases left out, each with what leaves it out.
+    pub ignored: Vec<(String, Ignore)>,
     /// What went wrong, with the name of the case.
     pub failures: Vec<String>,
     /// Per tolerance, the largest difference in units of what it allows, and the case.
@@ -42,13 +42,13 @@ pub fn check_backend(backend: &dyn Runs, ignores: &[Ignore]) -> Report {
     let cases = cases::all();
     let mut report = Report { backend: backend.name(), ..Report::default() };
     for ignore in ignores {
-        if !cases.iter().any(|case| case.name == ignore.case) {
+        if !cases.iter().any(|case| ignore.covers(case)) {
             report.failures.push(format!("{}: ignored, but no case has this name", ignore.case));
         }
     }
     for case in &cases {
-        if let Some(ignore) = ignores.iter().find(|ignore| ignore.case == case.name) {
-            report.ignored.push(*ignore);
+        if let Some(ignore) = ignores.iter().find(|ignore| ignore.covers(case)) {
+            report.ignored.push((case.name.clone(), *ignore));
             continue;
         }
         match check_case(backend, case) {
@@ -81,6 +81,12 @@ pub fn check_case(backend: &dyn Runs, case: &Case) -> Result<f64, String> {
     Ok(largest)
 }
 
+impl Ignore {
+    fn covers(&self, case: &Case) -> bool {
+        case.name == self.case || (self.case.ends_with('/') && case.name.starts_with(self.case))
+    }
+}
+
 impl Report {
     /// Whether every case that was not ignored agreed.
     pub fn is_clean(&self) -> bool {
@@ -95,8 +101,12 @@ impl fmt::Display for Report {
         for (tolerance, (share, case)) in largest {
             writeln!(f, "  {tolerance}: at most {share:.3} of the tolerance, in {case}")?;
         }
-        for Ignore { case, reason } in ignored {
-            writeln!(f, "  ignored {case}: {reason}")?;
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for (_, Ignore { case, reason }) in ignored {
+            *counts.entry((case, reason)).or_default() += 1;
+        }
+        for ((case, reason), count) in counts {
+            writeln!(f, "  ignored {case} ({count}): {reason}")?;
         }
         failures.iter().try_for_each(|failure| writeln!(f, "  FAIL {failure}"))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use egom2p_graph::{AttentionMask, Graph, Literal, Op, Padding};
+use egom2p_graph::{AttentionMask, DType, Graph, Literal, Op, Padding};
 
 /// The names of all operations.
 pub fn kinds() -> BTreeSet<&'static str> {
@@ -28,7 +28,8 @@ fn successor(op: &Op) -> Option<Op> {
         Op::Where => Op::Silu,
         Op::Silu => Op::Gelu,
         Op::Gelu => Op::Tanh,
-        Op::Tanh => Op::Reshape,
+        Op::Tanh => Op::Cast { to: DType::F16 },
+        Op::Cast { .. } => Op::Reshape,
         Op::Reshape => Op::Transpose { perm: Vec::new() },
         Op::Transpose { .. } => Op::Slice { axis: 0, start: 0, len: 0 },
         Op::Slice { .. } => Op::Embedding,

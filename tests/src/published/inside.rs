@@ -1,13 +1,13 @@
 use std::{fs, num::NonZeroUsize, path::Path};
 
 use egom2p_engine_core::{
-    BuildRequest, Device, ExportManifest, OpenRequest, Profile, RelativePath, Session, SessionOptions, Tensor,
+    BuildRequest, CompileOptions, Device, ExportManifest, OpenRequest, RelativePath, Session, SessionOptions, Tensor,
 };
 use egom2p_engines::{BackendKind, BackendOptions, ONNX_FOLDER, open_backend};
 use egom2p_model::{Stage, Variant};
 use egom2p_onnx_proto::{
-    DataType, Dimension, DimensionValue, GraphProto, Message as _, TensorShapeProto, TensorType, TypeProto, TypeValue,
-    ValueInfoProto, decode_model,
+    AttributeProto, AttributeType, DataType, Dimension, DimensionValue, GraphProto, Message as _, NodeProto,
+    TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto, decode_model,
 };
 use tempfile::TempDir;
 
@@ -68,23 +68,32 @@ fn open(root: &Path, n_threads: NonZeroUsize) -> Box<dyn Session> {
     let backend = open_backend(BackendKind::OnnxRuntime, &BackendOptions::default()).expect("the backend is built in");
     let path = |text: &str| RelativePath::new(text).expect("a relative path");
     let (onnx, engine_dir) = (path("onnx/inside.onnx"), path("engines"));
-    let (profile, device) = (Profile::default(), Device::Cpu);
-    let request =
-        BuildRequest { root, onnx: &onnx, engine_dir: &engine_dir, name: "inside", profile: &profile, device };
+    let (profiles, device) = (&[], Device::Cpu);
+    let request = BuildRequest {
+        root,
+        onnx: &onnx,
+        engine_dir: &engine_dir,
+        name: "inside",
+        profiles,
+        device,
+        options: &CompileOptions::default(),
+        monitor: &(),
+    };
     let files = backend.build(&request).unwrap_or_else(|error| panic!("{error}")).files;
-    let engine = backend.open(&OpenRequest { root, files: &files, profile: &profile, device });
+    let engine = backend.open(&OpenRequest { root, files: &files, profiles, device });
     let options = SessionOptions { threads: Some(n_threads), ..SessionOptions::default() };
     let session = engine.and_then(|engine| engine.session(&options));
     session.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Makes the places the outputs of the graph.
+/// Makes the places the outputs of the graph, in single precision.
 fn show(graph: &mut GraphProto, places: &[Place]) {
     graph.output.clear();
-    for place in places {
+    for (index, place) in places.iter().enumerate() {
         let names = graph.node.iter().rev().flat_map(|node| &node.output);
         let name = names.clone().find(|name| name.starts_with(place.path));
-        let name = name.unwrap_or_else(|| panic!("no value is called {}", place.path)).clone();
+        let inside = name.unwrap_or_else(|| panic!("no value is called {}", place.path)).clone();
+        let name = format!("inside/{index}");
         let axis = |axis| Dimension {
             value: Some(DimensionValue::DimParam(format!("{name}[{axis}]"))),
             ..Dimension::default()
@@ -94,6 +103,24 @@ fn show(graph: &mut GraphProto, places: &[Place]) {
             shape: Some(TensorShapeProto { dim: (0..place.rank).map(axis).collect() }),
         };
         let r#type = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..TypeProto::default() };
+        graph.node.push(cast_to_single(inside, &name));
         graph.output.push(ValueInfoProto { name, r#type: Some(r#type), ..ValueInfoProto::default() });
+    }
+}
+
+fn cast_to_single(from: String, to: &str) -> NodeProto {
+    let attribute = AttributeProto {
+        name: "to".to_owned(),
+        r#type: AttributeType::Int as i32,
+        i: Some(DataType::Float as i64),
+        ..AttributeProto::default()
+    };
+    NodeProto {
+        input: vec![from],
+        output: vec![to.to_owned()],
+        name: to.to_owned(),
+        op_type: "Cast".to_owned(),
+        attribute: vec![attribute],
+        ..NodeProto::default()
     }
 }

@@ -2,14 +2,16 @@ use std::{
     cell::OnceCell,
     error::Error,
     fs::{self, File},
+    io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
-use egom2p::{engine_stages::EngineStages, profiles::default_profile};
+use egom2p::{engine_stages::EngineStages, profiles::default_profiles};
+use egom2p_calibration::with_precision;
 use egom2p_engine_core::{Digest, EngineError, SessionOptions};
 use egom2p_engines::{BackendKind, BackendOptions, BuildOptions, Builder, Bundle, ONNX_FOLDER, open_backend};
-use egom2p_export::{FolderExport, StageExport, Target, WeightsExport, export_folder};
+use egom2p_export::{FolderExport, StageExport, WeightsExport, export_folder};
 use egom2p_graph::{ParameterError, Parameters};
 use egom2p_model::{
     ModelConfig, Preset, Stage, WeightsFolder, expected_tensors, stage_graph,
@@ -17,15 +19,16 @@ use egom2p_model::{
 };
 use tempfile::TempDir;
 
-use super::Golden;
+use super::{Form, Golden};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How many values of every tensor say whether kept weights are those of the rule as it is.
 const SAMPLED_VALUES: usize = 16;
 
-/// A part of the model with weights that follow from the rule.
+/// A part of the model with weights that follow from the rule, and the form that it is exported in.
 pub struct ModelRecipe {
+    form: Form,
     config: ModelConfig,
     part: WeightsPart,
     seed: u64,
@@ -58,15 +61,16 @@ pub fn onnxruntime_is_here() -> bool {
 }
 
 impl ModelRecipe {
-    /// The model that a file of published values was made with.
+    /// The model that a file of published values was made with, in one form.
     ///
     /// # Panics
     /// When its description does not say which.
-    pub fn of(golden: &Golden) -> Self {
+    pub fn of(golden: &Golden, form: Form) -> Self {
         let description = golden.description();
         let prefix = description["model_prefix"].as_str();
         let part = WeightsPart::ALL.into_iter().find(|part| Some(part.rule_prefix()) == prefix);
         Self {
+            form,
             config: ModelConfig::from_golden_json(description).expect("the sizes of a model"),
             part: part.expect("model_prefix names a part of the weights"),
             seed: description["weight_seed"].as_u64().expect("a seed is a number"),
@@ -90,10 +94,12 @@ impl ModelRecipe {
     /// # Panics
     /// When they cannot be made.
     pub fn cached(&self) -> BuiltModel {
-        let name = format!("{}-{}", self.size_name(), self.part.rule_prefix());
-        let lock = File::create(cache().join(format!("{name}.lock"))).expect("the cache can be written to");
+        let forms = cache().join(format!("{}-{}", self.size_name(), self.part.rule_prefix()));
+        fs::create_dir_all(&forms).expect("the cache can be written to");
+        let lock = File::create(forms.join("lock")).expect("the cache can be written to");
         lock.lock().expect("the file system has locks");
-        let folder = cache().join(name);
+        let folder = forms.join(self.form.name());
+        self.start_from_another_form(&forms, &folder).expect("the cache can be written to");
         self.bring_up_to_date(&folder).unwrap_or_else(|error| panic!("{error}"));
         BuiltModel { folder, config: self.config.clone(), _temporary: None }
     }
@@ -106,7 +112,8 @@ impl ModelRecipe {
         let mut graphs = Vec::new();
         for stage in Stage::ALL.into_iter().filter(|stage| stage.weights_file() == self.part) {
             for variant in stage.variants() {
-                graphs.push((stage, *variant, stage_graph(&self.config, stage, *variant)?));
+                let graph = stage_graph(&self.config, stage, *variant)?;
+                graphs.push((stage, *variant, with_precision(&graph, self.form.precision())?));
             }
         }
         let stages: Vec<_> = graphs
@@ -116,12 +123,13 @@ impl ModelRecipe {
                 variant: variant.name(),
                 graph,
                 weights: part,
-                dims: default_profile(&self.config, graph),
+                precision: self.form.precision().name(),
+                profiles: default_profiles(&self.config, graph),
             })
             .collect();
         let weights = [WeightsExport { name: part, parameters: &weights, digest: self.digest()?, all_used: None }];
         let export = FolderExport {
-            target: Target::OnnxRuntimeCpu,
+            target: self.form.target(),
             preset: Preset::of(&self.config).map(Preset::name),
             config: serde_json::to_value(&self.config)?,
             stages: &stages,
@@ -131,6 +139,21 @@ impl ModelRecipe {
         export_folder(&exported, &export)?;
         let backend = open_backend(BackendKind::OnnxRuntime, &BackendOptions::default())?;
         Builder::new(backend.as_ref(), BuildOptions::default()).build(&exported, bundle, &mut ())?;
+        Ok(())
+    }
+
+    /// Lends a bundle that is not there yet the export of another form, which has the same weights where it has the same
+    /// precision. Whatever the next export changes takes the place of what was lent.
+    fn start_from_another_form(&self, forms: &Path, bundle: &Path) -> io::Result<()> {
+        let exported = bundle.join(ONNX_FOLDER);
+        let others = Form::ALL.into_iter().filter(|form| form.precision() == self.form.precision());
+        let mut others = others.map(|form| forms.join(form.name()).join(ONNX_FOLDER));
+        let Some(other) = others.find(|other| other.is_dir()).filter(|_| !exported.exists()) else { return Ok(()) };
+        fs::create_dir_all(&exported)?;
+        for entry in fs::read_dir(other)? {
+            let entry = entry?;
+            fs::hard_link(entry.path(), exported.join(entry.file_name()))?;
+        }
         Ok(())
     }
 

@@ -1,9 +1,33 @@
-//! Values of the published code, held against the whole way of this one: weights that follow from the rule, export, an
-//! ONNX Runtime bundle, the stages and the decoding loop.
+//! Values of the published code, held against the whole way of this one: weights that follow from the rule, export in every
+//! form, an ONNX Runtime bundle, the stages and the decoding loop.
 //!
 //! The values lie in the folder named by `EGOM2P_GOLDEN_DIR`, or else in `../shared/golden` beside the workspace. Without
 //! them, or without ONNX Runtime, every test says so and passes. Models of the published size are kept in
 //! `cache/test/published` and only made again when their weights, graphs or engines would come out different.
+
+/// Makes a test of each function for every form.
+macro_rules! in_every_form {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            use egom2p_tests::published::Form;
+
+            #[test]
+            fn onnxruntime_cpu() {
+                super::$name(Form::OnnxRuntimeCpu);
+            }
+
+            #[test]
+            fn standard() {
+                super::$name(Form::Standard);
+            }
+
+            #[test]
+            fn standard_fp16() {
+                super::$name(Form::StandardFp16);
+            }
+        })+
+    };
+}
 
 mod coverage;
 mod forward;

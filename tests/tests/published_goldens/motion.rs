@@ -3,25 +3,25 @@
 use egom2p::{motion as convert, stages::Stages as _, tokenizer::detokenize_motion};
 use egom2p_engine_core::Tensor;
 use egom2p_model::{Modality, Stage, Variant};
-use egom2p_tests::published::{BuiltModel, Comparison, Golden, InsideEngine, ModelRecipe, Place};
+use egom2p_tests::published::{BuiltModel, Comparison, Form, Golden, InsideEngine, ModelRecipe, Place};
 
 use crate::{all_threads, finish, golden};
 
-#[test]
-fn slow_gaze_tokenizer() {
+in_every_form!(slow_gaze_tokenizer, slow_cam_tokenizer);
+
+fn slow_gaze_tokenizer(form: Form) {
     let Some(golden) = golden("gaze_tokenizer") else { return };
-    let mut comparison = Comparison::new(&golden);
-    let decoded = tokenizer(&mut comparison, &golden, Modality::Gaze);
+    let mut comparison = Comparison::new(&golden, form);
+    let decoded = tokenizer(&mut comparison, &golden, form, Modality::Gaze);
     let denormalised = convert::denormalise_gaze(&decoded).expect("whole frames");
     comparison.floats("denormalised", denormalised.as_flattened());
     finish(comparison, &golden);
 }
 
-#[test]
-fn slow_cam_tokenizer() {
+fn slow_cam_tokenizer(form: Form) {
     let Some(golden) = golden("cam_tokenizer") else { return };
-    let mut comparison = Comparison::new(&golden);
-    let decoded = tokenizer(&mut comparison, &golden, Modality::Camera);
+    let mut comparison = Comparison::new(&golden, form);
+    let decoded = tokenizer(&mut comparison, &golden, form, Modality::Camera);
     let denormalised = convert::denormalise_camera(&decoded).expect("whole frames");
     comparison.floats("denormalised", denormalised.as_flattened());
     let poses = convert::world_from_camera(&denormalised).expect("rotations");
@@ -32,15 +32,14 @@ fn slow_cam_tokenizer() {
 }
 
 /// Both directions; gives what the decoder made of the stored tokens.
-fn tokenizer(comparison: &mut Comparison<'_>, golden: &Golden, modality: Modality) -> Vec<f32> {
-    let model = ModelRecipe::of(golden).cached();
+fn tokenizer(comparison: &mut Comparison<'_>, golden: &Golden, form: Form, modality: Modality) -> Vec<f32> {
+    let model = ModelRecipe::of(golden, form).cached();
     let mut stages = model.stages(all_threads());
     let clip = |name: &str| Tensor::f32(golden.shape(name), golden.floats(name)).expect("the file is sound");
-    let tolerance = golden.tolerance("cos_top1");
     for (clip_name, tokens, margin) in [("x", "tokens", "margin"), ("random_x", "random_x_tokens", "random_x_margin")] {
         let encoded = stages.run_one(Stage::tokenizer(modality), &[(modality.name(), &clip(clip_name))]);
         let encoded = encoded.and_then(|tokens| Ok(tokens.into_i64()?)).unwrap_or_else(|error| panic!("{error}"));
-        comparison.tokens(tokens, &encoded, &golden.floats(margin), tolerance);
+        comparison.tokens(tokens, &encoded, &golden.floats(margin), "cos_top1");
     }
     let mut decode = |tokens: &str| -> Vec<f32> {
         let samples = golden.integers(tokens);

@@ -8,18 +8,19 @@ use egom2p::{
 };
 use egom2p_engine_core::Tensor;
 use egom2p_model::{Stage, Variant};
-use egom2p_tests::published::{BuiltModel, Comparison, Golden, InsideEngine, ModelRecipe, Place, Recorder};
+use egom2p_tests::published::{BuiltModel, Comparison, Form, Golden, InsideEngine, ModelRecipe, Place, Recorder};
 
 use crate::{all_threads, finish, golden};
 
 /// Every how many channels a stored value inside the tokenizer has.
 const CHANNEL_STEP: usize = 8;
 
-#[test]
-fn slow_video_tokenizer_clip9() {
+in_every_form!(slow_video_tokenizer_clip9, slow_video_tokenizer_clip17, slow_video_tokenizer_real16);
+
+fn slow_video_tokenizer_clip9(form: Form) {
     let Some(golden) = golden("video_tokenizer_clip9") else { return };
-    let model = ModelRecipe::of(&golden).cached();
-    let mut comparison = Comparison::new(&golden);
+    let model = ModelRecipe::of(&golden, form).cached();
+    let mut comparison = Comparison::new(&golden, form);
     let mut stages = Recorder::new(model.stages(all_threads()));
     let clip = short_clip(&mut comparison, &golden, &mut stages);
     compare_pixels(&mut comparison, &golden, &clip, 1);
@@ -48,11 +49,10 @@ fn slow_video_tokenizer_clip9() {
     finish(comparison, &golden);
 }
 
-#[test]
-fn slow_video_tokenizer_clip17() {
+fn slow_video_tokenizer_clip17(form: Form) {
     let Some(golden) = golden("video_tokenizer_clip17") else { return };
-    let model = ModelRecipe::of(&golden).cached();
-    let mut comparison = Comparison::new(&golden);
+    let model = ModelRecipe::of(&golden, form).cached();
+    let mut comparison = Comparison::new(&golden, form);
     let mut stages = Recorder::new(model.stages(all_threads()));
     let clip = short_clip(&mut comparison, &golden, &mut stages);
     compare_pixels(&mut comparison, &golden, &clip, 2);
@@ -67,16 +67,15 @@ fn slow_video_tokenizer_clip17() {
 }
 
 /// A real clip of the published length and size, as the runner takes and gives it.
-#[test]
-fn slow_video_tokenizer_real16() {
+fn slow_video_tokenizer_real16(form: Form) {
     let Some(golden) = golden("video_tokenizer_real16") else { return };
-    let model = ModelRecipe::of(&golden).cached();
-    let mut comparison = Comparison::new(&golden);
+    let model = ModelRecipe::of(&golden, form).cached();
+    let mut comparison = Comparison::new(&golden, form);
     let mut stages = Recorder::new(model.stages(all_threads()));
 
     let encoded = tokenize_video(&mut stages, model.config(), &frames(&golden));
     let encoded = encoded.unwrap_or_else(|error| panic!("{error}"));
-    comparison.tokens("tokens", &encoded, &golden.floats("margin"), golden.tolerance("margin"));
+    comparison.tokens("tokens", &encoded, &golden.floats("margin"), "bounded");
     let decoded = detokenize_video(&mut stages, model.config(), &golden.integers("tokens"));
     let decoded = decoded.unwrap_or_else(|error| panic!("{error}"));
     compare_pixels(&mut comparison, &golden, &decoded.frames, 1);
@@ -99,7 +98,7 @@ fn short_clip(comparison: &mut Comparison<'_>, golden: &Golden, stages: &mut Rec
     let margins = golden.floats("margin");
     let least = |token: usize| margins[token..].iter().step_by(encoded.len()).copied().fold(f32::INFINITY, f32::min);
     let margins: Vec<f32> = (0..encoded.len()).map(least).collect();
-    comparison.tokens("tokens", &encoded, &margins, golden.tolerance("bounded"));
+    comparison.tokens("tokens", &encoded, &margins, "bounded");
 
     let decoded = stages.run_one(Stage::VideoDecoder, &[("tokens", &tokens(golden))]);
     let decoded = decoded.unwrap_or_else(|error| panic!("{error}"));

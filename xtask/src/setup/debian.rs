@@ -13,7 +13,7 @@ use crate::{
 const PACKAGES: [&str; 4] = ["libopencv-core-dev", "libopencv-videoio-dev", "libclang1", "clang"];
 
 /// Installs the packages that are missing.
-pub(crate) fn install() -> Result<()> {
+pub(super) fn install() -> Result<()> {
     if !process::succeeds(Command::new("dpkg-query").arg("--version")) {
         return Err(failure(
             "this is no Debian or Ubuntu machine (dpkg-query was not found), so OpenCV cannot be installed",

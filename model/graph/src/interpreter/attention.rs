@@ -12,6 +12,7 @@ pub(super) fn attention(
     let [_, keys, v_features] = operands.sizes(2);
     let (q, k, v) = (operands.f32(0), operands.f32(1), operands.f32(2));
     let (d, e) = (q_features / heads, v_features / heads);
+    let dtype = operands.node.fact.dtype;
     let permitted = |sample: usize, query: usize, key: usize| {
         let by_mask = match mask {
             AttentionMask::None => true,
@@ -42,6 +43,11 @@ pub(super) fn attention(
                     *score = (*score - largest).exp();
                 }
                 let total: f64 = scores.iter().sum();
+                if dtype.is_half() {
+                    for score in &mut scores {
+                        *score = f64::from(dtype.round((*score / total) as f32));
+                    }
+                }
                 sums.fill(0.0);
                 for (key, weight) in seen.iter().zip(&scores) {
                     let v_row = &v[(sample * keys + key) * v_features + head * e..][..e];
@@ -51,7 +57,7 @@ pub(super) fn attention(
                 }
                 let row = &mut values[(sample * queries + query) * v_features + head * e..][..e];
                 for (value, sum) in row.iter_mut().zip(&sums) {
-                    *value = (sum / total) as f32;
+                    *value = if dtype.is_half() { *sum } else { sum / total } as f32;
                 }
             }
         }
@@ -146,6 +152,22 @@ mod tests {
             g.attention(qkv, 1, 1.0, (AttentionMask::None, None))
         });
         assert_eq!(y, Ok(f32s(&[1, 1, 1], &[3.0])));
+    }
+
+    #[test]
+    fn weights_of_halves_are_rounded_before_the_product() {
+        // Weights 0.9 and 0.1 cancel against values 1 and -9; what f16 and bf16 hold of them does not.
+        let attend = |dtype: DType| {
+            let inputs = [f32s(&[1, 1, 1], &[1.0]), f32s(&[1, 2, 1], &[1.0, 0.0]), f32s(&[1, 2, 1], &[1.0, -9.0])];
+            let y = run(inputs, |g, qkv| {
+                let qkv = qkv.map(|part| part.cast(dtype));
+                g.attention(qkv, 1, 9.0_f32.ln(), (AttentionMask::None, None)).cast(DType::F32)
+            });
+            y.expect("sound")
+        };
+        assert_close(&attend(DType::F32), &[0.0]);
+        assert_eq!(attend(DType::F16), f32s(&[1, 1, 1], &[0.899_902_34 - 9.0 * 0.099_975_586]));
+        assert_eq!(attend(DType::Bf16), f32s(&[1, 1, 1], &[0.898_437_5 - 9.0 * 0.100_097_656]));
     }
 
     #[test]

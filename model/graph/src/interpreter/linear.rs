@@ -52,6 +52,7 @@ pub(super) fn project(
 
 #[cfg(test)]
 mod tests {
+    use crate::DType;
     use crate::interpreter::trial::{f32s, run};
 
     #[test]
@@ -71,6 +72,18 @@ mod tests {
         let y = run([f32s(&[2, 1], &[1.0, -2.0]), f32s(&[11, 1], &weights)], |_, [x, weight]| x.project(weight, None));
         let expected: Vec<f32> = weights.iter().copied().chain(weights.iter().map(|w| -2.0 * w)).collect();
         assert_eq!(y, Ok(f32s(&[2, 11], &expected)));
+    }
+
+    #[test]
+    fn sums_of_halves_are_rounded_once() {
+        // In f16, 2048 + 1 is 2048; the sum of all is not.
+        let ones = || f32s(&[1, 3], &[1.0; 3]);
+        let sum = |x: [f32; 3], dtype: DType| {
+            run([f32s(&[1, 3], &x), ones()], |_, [x, w]| x.cast(dtype).project(w.cast(dtype), None).cast(DType::F32))
+        };
+        assert_eq!(sum([2048.0, 1.0, 1.0], DType::F16), Ok(f32s(&[1, 1], &[2050.0])));
+        assert_eq!(sum([2048.0, 1.0, 1.0], DType::Bf16), Ok(f32s(&[1, 1], &[2048.0])));
+        assert_eq!(sum([60_000.0, 60_000.0, 0.0], DType::F16), Ok(f32s(&[1, 1], &[f32::INFINITY])));
     }
 
     #[test]

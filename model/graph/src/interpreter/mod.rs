@@ -1,7 +1,8 @@
 //! The reference interpreter: what every operation means, in plain Rust.
 //!
 //! It is clear before it is fast. Tensors are kept in single precision; sums are taken in double precision and rounded
-//! once, so that a difference from another backend is that backend's rounding.
+//! once, so that a difference from another backend is that backend's rounding. Values of a half type are kept in single
+//! precision too, rounded to their type.
 
 mod attention;
 mod bindings;
@@ -88,7 +89,7 @@ fn evaluate<'a>(
         Op::Silu => elementwise::silu(&operands),
         Op::Gelu => elementwise::gelu(&operands),
         Op::Tanh => elementwise::tanh(&operands),
-        Op::Reshape => operands.literal(0).data().clone(),
+        Op::Cast { .. } | Op::Reshape => operands.literal(0).data().clone(),
         Op::Transpose { perm } => shape::transpose(&operands, perm),
         Op::Slice { axis, start, .. } => shape::slice(&operands, *axis, *start),
         Op::Embedding => lookup::embedding(&operands)?,
@@ -106,6 +107,7 @@ fn evaluate<'a>(
         Op::FsqQuantize { levels } => fsq::quantize(&operands, levels),
         Op::FsqDequantize { levels } => fsq::dequantize(&operands, levels)?,
     };
+    let data = rounded(data, node.fact.dtype);
     Ok(Cow::Owned(Literal::new(shape, data).expect("an operation gives as many values as its shape has")))
 }
 
@@ -118,9 +120,22 @@ fn parameter(name: &str, shape: &[usize], parameters: &dyn Parameters) -> Result
     }
 }
 
+/// Values of a half type are kept in single precision.
+fn rounded(data: LiteralData, dtype: DType) -> LiteralData {
+    match data {
+        LiteralData::F32(mut values) if dtype.is_half() => {
+            for value in &mut values {
+                *value = dtype.round(*value);
+            }
+            LiteralData::F32(values)
+        }
+        other @ (LiteralData::F32(_) | LiteralData::I64(_) | LiteralData::Bool(_)) => other,
+    }
+}
+
 fn empty(dtype: DType) -> LiteralData {
     match dtype {
-        DType::F32 => LiteralData::F32(Vec::new()),
+        DType::F32 | DType::F16 | DType::Bf16 => LiteralData::F32(Vec::new()),
         DType::I64 => LiteralData::I64(Vec::new()),
         DType::Bool => LiteralData::Bool(Vec::new()),
     }

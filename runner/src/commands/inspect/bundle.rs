@@ -1,8 +1,10 @@
 use std::{collections::BTreeSet, path::Path};
 
+use egom2p_engine_core::{ENGINE_SUFFIX, EngineError, EngineRecord};
 use egom2p_engines::{BundleManifest, BundleVariant};
 
 use super::{
+    engine::{known, options},
     exported::{files, names, ranges},
     model,
     report::{Report, Table, bytes, count, plain, short},
@@ -47,11 +49,12 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
             variant.device.to_string(),
             bytes(own.fold(0, u64::saturating_add)),
             names(&variant.weights),
-            ranges(&variant.profile),
+            ranges(&variant.profiles),
         ]
     });
     let columns = &["stage", "variant", "backend", "precision", "device", "engine", "weights", "min/opt/max"];
     report.tables.push(Table { columns, rows: rows.collect() });
+    compiled(path, &manifest, &variants, &mut report);
     if digests {
         let rows = variants.iter().map(|(stage, name, variant)| {
             let calibration = variant.calibration_digest.as_ref().map_or_else(|| "none".to_owned(), short);
@@ -70,4 +73,49 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
     }
     files(path, &manifest.files, digests, &mut report);
     Ok(report)
+}
+
+/// The compiled engines, as far as their records tell more than the manifest.
+fn compiled(
+    path: &Path,
+    manifest: &BundleManifest,
+    variants: &[(&String, &String, &BundleVariant)],
+    report: &mut Report,
+) {
+    let mut rows = Vec::new();
+    let mut memory = serde_json::Map::new();
+    for (stage, name, variant) in variants {
+        let Some(engine) = variant.engine.first().filter(|file| file.as_str().ends_with(ENGINE_SUFFIX)) else {
+            continue;
+        };
+        let record = match EngineRecord::read(&EngineRecord::path(&engine.below(path))) {
+            Ok(record) => record,
+            // It is missing, which is said of every file.
+            Err(EngineError::Read { .. }) => continue,
+            Err(error) => {
+                report.problems.push(model::first_line(&error));
+                continue;
+            }
+        };
+        if manifest.files.get(engine) != Some(&record.engine) {
+            report.problems.push(format!("the record of {engine} is that of another engine"));
+        }
+        rows.push(vec![
+            plain(stage),
+            plain(name),
+            plain(&record.target.to_string()),
+            known(record.memory.weights_bytes),
+            known(record.memory.activation_bytes),
+            record.layers.len().to_string(),
+            record.build_secs.map_or_else(|| "elsewhere".to_owned(), |secs| format!("in {secs:.1} s")),
+            options(&record.options).unwrap_or_else(|| "default".to_owned()),
+        ]);
+        memory.insert(format!("{stage}.{name}"), serde_json::json!(record.memory));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    report.set("memory", memory.into());
+    let columns = &["stage", "variant", "for", "weights", "activations", "layers", "built", "options"];
+    report.tables.push(Table { columns, rows });
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     model,
-    report::{Report, Table, bytes, count, short},
+    report::{Report, Table, bytes, count, plain, short},
 };
 
 /// An exported folder: its stages, and the files that they need.
@@ -20,6 +20,7 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
         Ok(line) => report.facts.push(line),
         Err(problem) => report.problems.push(problem),
     }
+    report.facts.push(format!("for {}", plain(&manifest.target)));
     let n_variants: usize = manifest.stages.values().map(Vec::len).sum();
     report.facts.push(format!(
         "{} of {}, schema {}",
@@ -37,7 +38,7 @@ pub(super) fn report(path: &Path, digests: bool) -> anyhow::Result<Report> {
             variant.precision.clone(),
             file_size(&manifest.files, &variant.onnx),
             names(&variant.weights),
-            ranges(&variant.dims),
+            ranges(&variant.profiles),
         ]
     });
     let columns = &["stage", "variant", "precision", "onnx", "weights", "min/opt/max"];
@@ -91,9 +92,15 @@ pub(super) fn names(files: &[RelativePath]) -> String {
     files.iter().map(RelativePath::file_name).collect::<Vec<_>>().join(", ")
 }
 
+/// The ranges of several profiles.
+pub(super) fn ranges(profiles: &[Profile]) -> String {
+    profiles.iter().map(profile_ranges).collect::<Vec<_>>().join(" or ")
+}
+
 /// Ranges of named dimensions: a number where they are fixed, else min/opt/max.
-pub(super) fn ranges(profile: &Profile) -> String {
+pub(super) fn profile_ranges(profile: &Profile) -> String {
     let range = |(name, range): (&String, &egom2p_engine_core::DimRange)| {
+        let name = plain(name);
         if range.min == range.max {
             format!("{name} {}", range.opt)
         } else {

@@ -2,6 +2,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use crate::{
+    quantity::{bytes, count},
+    table::Table,
+};
+
 /// How many rows of a table are shown unless all are asked for.
 const SHOWN_ROWS: usize = 20;
 
@@ -18,12 +23,6 @@ pub(super) struct Report {
     pub(super) problems: Vec<String>,
     /// How to mend any of the problems.
     pub(super) mend: &'static str,
-}
-
-/// Rows of text under a title.
-pub(super) struct Table {
-    pub(super) columns: &'static [&'static str],
-    pub(super) rows: Vec<Vec<String>>,
 }
 
 impl Report {
@@ -62,39 +61,6 @@ impl Report {
         }
         text
     }
-}
-
-impl Table {
-    fn write(&self, text: &mut String, n_shown: usize) {
-        let shown = &self.rows[..self.rows.len().min(n_shown)];
-        let header: Vec<String> = self.columns.iter().map(|&column| column.to_owned()).collect();
-        let lines = || [&header].into_iter().chain(shown);
-        let width = |column: usize| lines().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-        let widths: Vec<usize> = (0..self.columns.len()).map(|column| width(column).unwrap_or(0)).collect();
-        for row in lines() {
-            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-            let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-        }
-        if shown.len() < self.rows.len() {
-            let _ = writeln!(text, "… {} more (--all shows them)", self.rows.len() - shown.len());
-        }
-    }
-}
-
-/// A size for people: `31.3 kB`.
-pub(super) fn bytes(n_bytes: u64) -> String {
-    let size = n_bytes as f64;
-    match n_bytes {
-        0..1000 => format!("{n_bytes} B"),
-        1000..1_000_000 => format!("{:.1} kB", size / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", size / 1e6),
-        _ => format!("{:.2} GB", size / 1e9),
-    }
-}
-
-/// A number with what it counts.
-pub(super) fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// The start of a digest, enough to tell files apart.

@@ -3,6 +3,7 @@
 mod attention;
 mod convolution;
 mod elementwise;
+mod half;
 mod leaves;
 mod lookup;
 mod norm;
@@ -15,7 +16,7 @@ pub use random::random;
 
 use super::Case;
 
-/// Every case, in a fixed order; names are unique.
+/// Every case, in a fixed order; names are unique. Those in half precision begin with `fp16/` and `bf16/`.
 pub fn all() -> Vec<Case> {
     let families = [
         leaves::cases(),
@@ -28,5 +29,7 @@ pub fn all() -> Vec<Case> {
         convolution::cases(),
         quantisation::cases(),
     ];
-    families.into_iter().flatten().collect()
+    let mut cases: Vec<Case> = families.into_iter().flatten().collect();
+    cases.extend(half::cases(&cases));
+    cases
 }

@@ -1,4 +1,4 @@
-use egom2p_engine_core::{Axis, DType, EngineError, Result, TensorSpec};
+use crate::{Axis, DType, EngineError, Result, TensorSpec};
 use egom2p_onnx_proto::{
     DataType, Dimension, DimensionValue, MAX_MODEL_BYTES, ModelProto, TypeValue, ValueInfoProto, decode_model,
 };
@@ -38,7 +38,8 @@ pub fn model_specs(model: &ModelProto, path: &Path) -> Result<(Vec<TensorSpec>, 
     Ok((specs(&graph.input)?, specs(&graph.output)?))
 }
 
-pub(crate) fn broken(path: &Path, what: String) -> EngineError {
+/// The error of a model in which something is wrong.
+pub fn broken(path: &Path, what: String) -> EngineError {
     EngineError::Model { path: path.to_owned(), what, mend: MEND.to_owned() }
 }
 

@@ -1,20 +1,23 @@
-use crate::model::broken;
-use egom2p_engine_core::{RelativePath, Result};
+use crate::onnx::broken;
+use crate::{RelativePath, Result};
 use egom2p_onnx_proto::{AttributeProto, DataLocation, DataType, GraphProto, ModelProto, NodeProto, TensorProto};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Where the elements of an external tensor are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct External {
-    pub(crate) location: RelativePath,
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
+pub struct External {
+    /// The file, from the folder that the model is read from.
+    pub location: RelativePath,
+    /// The first byte.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
 }
 
 impl External {
     /// Where an external tensor's elements are; `None` for a tensor that holds them itself.
-    pub(crate) fn of(tensor: &TensorProto) -> std::result::Result<Option<Self>, String> {
+    pub fn of(tensor: &TensorProto) -> std::result::Result<Option<Self>, String> {
         if tensor.data_location() != DataLocation::External {
             return Ok(None);
         }
@@ -35,7 +38,7 @@ impl External {
         };
         let offset = if fields.contains_key("offset") { number("offset")? } else { 0 };
         let length = number("length")?;
-        if let Some(expected) = n_bytes(tensor)
+        if let Some(expected) = tensor_bytes(tensor)
             && expected != length
         {
             return Err(format!("external data of {name} have {length} bytes: expected {expected}"));
@@ -44,7 +47,7 @@ impl External {
     }
 
     /// Writes the place into a tensor.
-    pub(crate) fn store(&self, tensor: &mut TensorProto) {
+    pub fn store(&self, tensor: &mut TensorProto) {
         let entry = |key: &str, value: String| egom2p_onnx_proto::StringStringEntryProto { key: key.to_owned(), value };
         tensor.external_data = vec![
             entry("location", self.location.to_string()),
@@ -55,10 +58,11 @@ impl External {
     }
 }
 
-/// Checks that all external data of a model lie in files inside `folder`, and that those files are long enough.
-pub(crate) fn check(model: &mut ModelProto, path: &Path, folder: &Path) -> Result<()> {
+/// Checks that all external data of a model lie in files inside `folder`, and that those files are long enough. Gives
+/// the files with their sizes in bytes.
+pub fn check_external(model: &mut ModelProto, path: &Path, folder: &Path) -> Result<BTreeMap<RelativePath, u64>> {
     let mut files: BTreeMap<RelativePath, u64> = BTreeMap::new();
-    visit(model, &mut |tensor| {
+    let checked = visit_tensors(model, &mut |tensor| {
         let Some(external) = External::of(tensor)? else {
             return Ok(());
         };
@@ -74,12 +78,13 @@ pub(crate) fn check(model: &mut ModelProto, path: &Path, folder: &Path) -> Resul
             ));
         }
         Ok(())
-    })
-    .map_err(|what| broken(path, what))
+    });
+    checked.map_err(|what| broken(path, what))?;
+    Ok(files)
 }
 
 /// Calls `visit_tensor` on every tensor of a model: of graphs, of their subgraphs and of functions.
-pub(crate) fn visit<E>(
+pub fn visit_tensors<E>(
     model: &mut ModelProto,
     visit_tensor: &mut impl FnMut(&mut TensorProto) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
@@ -146,7 +151,7 @@ fn file_bytes(folder: &Path, location: &RelativePath) -> std::result::Result<u64
 }
 
 /// Bytes that a tensor's elements take; `None` for types without a fixed size and for sizes that overflow.
-fn n_bytes(tensor: &TensorProto) -> Option<u64> {
+pub fn tensor_bytes(tensor: &TensorProto) -> Option<u64> {
     let n_elements = tensor.dims.iter().try_fold(1_u64, |n, dim| n.checked_mul(u64::try_from(*dim).ok()?))?;
     let bits = match DataType::try_from(tensor.data_type).ok()? {
         DataType::Undefined | DataType::String => return None,

@@ -1,0 +1,146 @@
+//! Native libraries in the wheels that their makers publish for Python.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use super::digest;
+use crate::{console::failure, process};
+
+/// A wheel of a package index, pinned by its content.
+pub(super) struct Wheel {
+    /// What it holds, for people.
+    pub(super) title: &'static str,
+    /// Its name in the index.
+    pub(super) project: &'static str,
+    /// Its version.
+    pub(super) version: &'static str,
+    /// The Python and ABI that it is for, as its file name says: `py3-none` or `cp311-cp311`.
+    pub(super) python: &'static str,
+    /// The processor, as its file name says.
+    pub(super) architecture: &'static str,
+    /// SHA-256 of the file.
+    pub(super) sha256: &'static str,
+}
+
+/// A file inside of a wheel, pinned by its content.
+pub(super) struct Member<'a> {
+    /// Its path inside of the wheel.
+    pub(super) path: &'a str,
+    /// SHA-256 of the file.
+    pub(super) sha256: &'a str,
+}
+
+impl Wheel {
+    /// Downloads the wheel through pip, which knows the user's index and proxies; the same file whatever Python runs it.
+    pub(super) fn download(&self, folder: &Path) -> Result<PathBuf> {
+        let title = self.title;
+        if !process::succeeds(Command::new("python3").args(["-m", "pip", "--version"])) {
+            return Err(failure(
+                format_args!("{title} is fetched with pip, and \"python3 -m pip\" does not run"),
+                "run \"apt-get install python3-pip\" as root",
+            ));
+        }
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--no-input"])
+            .args(["--disable-pip-version-check", "--only-binary", ":all:", "--implementation", "cp"])
+            .args(["--python-version", "3.11", "--abi", "cp311", "--platform", &self.platform(), "--dest"])
+            .arg(folder)
+            .arg(format!("{}=={}", self.project, self.version));
+        process::run(&mut pip).map_err(|error| {
+            error.context(format!("{title} cannot be downloaded\ncheck the network and the package index of pip"))
+        })?;
+        let wheel = folder.join(self.file_name());
+        let found = digest::of_file(&wheel)?;
+        if found != self.sha256 {
+            remove(&wheel)?;
+            return Err(failure(
+                format_args!(
+                    "the download {} is not the pinned file: expected SHA-256 {}, got {found}",
+                    wheel.display(),
+                    self.sha256
+                ),
+                "check which package index pip uses, and try again",
+            ));
+        }
+        Ok(wheel)
+    }
+
+    fn platform(&self) -> String {
+        format!("manylinux_2_28_{}", self.architecture)
+    }
+
+    fn file_name(&self) -> String {
+        let project = self.project.replace('-', "_");
+        format!("{project}-{}-{}-{}.whl", self.version, self.python, self.platform())
+    }
+}
+
+/// Takes one file out of a wheel, beside its place first.
+pub(super) fn extract(wheel: &Path, member: &Member<'_>, to: &Path) -> Result<()> {
+    let Member { path, sha256 } = member;
+    let broken = || format!("{path} cannot be taken out of {}\nremove the file and try again", wheel.display());
+    let mut archive = zip::ZipArchive::new(File::open(wheel).with_context(broken)?).with_context(broken)?;
+    let mut source = archive.by_name(path).with_context(broken)?;
+    let partial = to.with_extension("partial");
+    let mut target = File::create(&partial).with_context(broken)?;
+    io::copy(&mut source, &mut target).with_context(broken)?;
+    target.sync_all().with_context(broken)?;
+    let found = digest::of_file(&partial)?;
+    if found != *sha256 {
+        return Err(failure(
+            format_args!("{path} is not the pinned file: expected SHA-256 {sha256}, got {found}"),
+            "try again",
+        ));
+    }
+    fs::rename(&partial, to).with_context(broken)
+}
+
+/// Removes a wheel that is no longer needed.
+pub(super) fn remove(wheel: &Path) -> Result<()> {
+    fs::remove_file(wheel).with_context(|| format!("{} cannot be removed\nremove it by hand", wheel.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, fs::File, io::Write};
+
+    use super::{Member, Wheel, extract};
+
+    #[test]
+    fn a_file_is_named_as_the_index_names_it() {
+        let wheel = Wheel {
+            title: "a library",
+            project: "a-library",
+            version: "1.2",
+            python: "py3-none",
+            architecture: "x86_64",
+            sha256: "",
+        };
+        assert_eq!(wheel.file_name(), "a_library-1.2-py3-none-manylinux_2_28_x86_64.whl");
+    }
+
+    #[test]
+    fn a_member_that_is_not_the_pinned_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let wheel = folder.path().join("a.whl");
+        let mut archive = zip::ZipWriter::new(File::create(&wheel).expect("the folder is writable"));
+        archive.start_file("lib.so", zip::write::SimpleFileOptions::default()).expect("the archive is open");
+        archive.write_all(b"abc").expect("the folder is writable");
+        archive.finish().expect("the folder is writable");
+        let library = folder.path().join("lib.so");
+        let foreign = Member { path: "lib.so", sha256: "00" };
+        let error = extract(&wheel, &foreign, &library).expect_err("the digest differs");
+        assert!(error.to_string().contains("expected SHA-256 00, got ba7816bf"), "{error}");
+        assert!(!library.exists());
+        let pinned =
+            Member { path: "lib.so", sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" };
+        extract(&wheel, &pinned, &library).expect("the digest is right");
+        assert_eq!(fs::read(&library).expect("the library is there"), b"abc");
+    }
+}
