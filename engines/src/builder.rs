@@ -400,11 +400,14 @@ impl Work<'_> {
 
     /// An error about a model, named as the user knows it and not as its copy that is about to be removed.
     fn blaming_source(&self, error: EngineError) -> EngineError {
+        let source = |path: PathBuf| {
+            let name = path.strip_prefix(self.staging.folder.join(ONNX_FOLDER));
+            name.map_or_else(|_| path.clone(), |name| self.exported.join(name))
+        };
         match error {
-            EngineError::Model { path, what, mend } => {
-                let name = path.strip_prefix(self.staging.folder.join(ONNX_FOLDER));
-                let path = name.map_or_else(|_| path.clone(), |name| self.exported.join(name));
-                EngineError::Model { path, what, mend }
+            EngineError::Model { path, what, mend } => EngineError::Model { path: source(path), what, mend },
+            EngineError::Memory { onnx, needed_bytes, free_bytes } => {
+                EngineError::Memory { onnx: source(onnx), needed_bytes, free_bytes }
             }
             other => other,
         }

@@ -131,12 +131,13 @@ impl Backend for TensorRt {
         }
         let library = self.library()?;
         let known = library.compute_capabilities();
-        match capabilities.iter().map(|asked| (asked.major, asked.minor)).find(|asked| !known.contains(asked)) {
-            Some(asked) => {
-                Err(crate::message::foreign(&SysError::ComputeCapability { abi: library.abi(), asked, known }))
-            }
-            None => Ok(EngineTarget::ComputeCapabilities(capabilities)),
+        if let Some(asked) =
+            capabilities.iter().map(|asked| (asked.major, asked.minor)).find(|asked| !known.contains(asked))
+        {
+            return Err(crate::message::foreign(&SysError::ComputeCapability { abi: library.abi(), asked, known }));
         }
+        compile::place(self, options)?;
+        Ok(EngineTarget::ComputeCapabilities(capabilities))
     }
 
     fn build(&self, request: &BuildRequest<'_>) -> Result<BuildReport> {

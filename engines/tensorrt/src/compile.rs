@@ -100,7 +100,7 @@ pub(crate) fn build(backend: &TensorRt, request: &BuildRequest<'_>, target: Engi
 }
 
 /// The driver and the device, where the build takes them.
-fn place(backend: &TensorRt, options: &CompileOptions) -> Result<Option<(Driver, PresentDevice)>> {
+pub(crate) fn place(backend: &TensorRt, options: &CompileOptions) -> Result<Option<(Driver, PresentDevice)>> {
     if options.compute_capabilities.is_empty() {
         return build_device(backend.facts).map(Some);
     }
