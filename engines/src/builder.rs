@@ -29,7 +29,9 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// A builder of engines of this backend.
-    pub fn new(backend: &'a dyn Backend, options: BuildOptions) -> Self {
+    pub fn new(backend: &'a dyn Backend, mut options: BuildOptions) -> Self {
+        options.compile.compute_capabilities.sort_unstable();
+        options.compile.compute_capabilities.dedup();
         Self { backend, options }
     }
 

@@ -104,6 +104,7 @@ impl Bundle {
                     library: backend.name().to_owned(),
                     built: built.cloned().unwrap_or_else(|| "an unknown version".to_owned()),
                     found,
+                    command: entry.build_command(),
                 });
             }
         }

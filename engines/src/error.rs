@@ -112,7 +112,7 @@ pub enum BundleError {
     /// The engine was built by another version of the library.
     #[error(
         "stage {stage} was built with {library} {built}, this machine has {found}\n\
-         build again with \"egom2p build EXPORTED --out BUNDLE\", or install {library} {built}"
+         build again with \"{command}\", or install {library} {built}"
     )]
     LibraryVersion {
         /// The stage.
@@ -123,6 +123,8 @@ pub enum BundleError {
         built: String,
         /// Version that was found.
         found: String,
+        /// The command that builds it again.
+        command: String,
     },
     /// A backend that does not exist.
     #[error("there is no backend {name}\nuse onnxruntime, tensorrt or tensorrt-rtx")]

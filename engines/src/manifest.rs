@@ -68,6 +68,16 @@ impl BundleVariant {
     pub fn files(&self) -> impl Iterator<Item = &RelativePath> {
         std::iter::once(&self.onnx).chain(&self.weights).chain(&self.engine)
     }
+
+    /// The command that builds such an engine.
+    pub(crate) fn build_command(&self) -> String {
+        let mut command = format!("egom2p build EXPORTED --out BUNDLE --backend {}", self.backend);
+        if let EngineTarget::ComputeCapabilities(capabilities) = &self.target {
+            let capabilities: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
+            command = format!("{command} --compute-capability {}", capabilities.join(","));
+        }
+        command
+    }
 }
 
 impl BundleManifest {

@@ -93,7 +93,7 @@ fn check_stages(backend: &dyn Runs, precision: Precision) {
             });
             match compared {
                 Ok(shares) => {
-                    print(&format!("{} {precision} {stage} {name}: {shares:.3?} of the tolerance", backend.name()))
+                    print(&format!("{} {precision} {stage} {name}: {shares:.3?} of the tolerance", backend.name()));
                 }
                 Err(error) => failures.push(format!("{stage}: {name}: {error}")),
             }

@@ -54,7 +54,7 @@ impl Dims {
     }
 
     /// The first of the profiles that holds these lengths. Where there is none, the error names a dimension that is
-    /// outside of the profile that comes nearest.
+    /// outside of the profile that comes nearest, of several the last, which by custom is the widest.
     pub fn profile(&self, profiles: &[Profile]) -> Result<usize> {
         let mut nearest: Option<Vec<Outside<'_>>> = None;
         for (index, profile) in profiles.iter().enumerate() {
@@ -62,7 +62,7 @@ impl Dims {
             if outside.is_empty() {
                 return Ok(index);
             }
-            if nearest.as_ref().is_none_or(|nearest| outside.len() < nearest.len()) {
+            if nearest.as_ref().is_none_or(|nearest| outside.len() <= nearest.len()) {
                 nearest = Some(outside);
             }
         }

@@ -49,17 +49,11 @@ fn tensor(text: &str) -> Option<LayerTensor> {
     Some(LayerTensor { name: name.to_owned(), dtype: until(dtype, &[",", " ", "}"]).to_owned(), shape })
 }
 
-/// Names of the nodes in metadata such as `[ONNX Layer: a/MatMul][ONNX Layer: a/Add]`.
+/// Names of the nodes in metadata such as `[ONNX Layer: a/MatMul][ONNX Layer: a/Conv]__gemm_from_conv1x1`: an entry ends at
+/// its last bracket, and what follows is not the model's.
 fn nodes(metadata: &str) -> Vec<String> {
     let entries = metadata.split("[ONNX Layer: ").skip(1).take(MAX_ITEMS);
-    entries
-        .map(|entry| entry.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{1e}'))
-        .map(without_bracket)
-        .collect()
-}
-
-fn without_bracket(entry: &str) -> String {
-    entry.strip_suffix(']').unwrap_or(entry).to_owned()
+    entries.map(|entry| entry.rsplit_once(']').map_or(entry, |(name, _)| name).to_owned()).collect()
 }
 
 /// The text before the first of the marks, or all of it.
@@ -77,7 +71,7 @@ mod tests {
     const MESSAGE: &str = "Layers:
 Name: __mye101_0_myl0_0, LayerType: shape_call, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 0, Metadata: 
 Name: a/MatMul_myl0_1, LayerType: gemm, Inputs: [ { Name: hidden, Dimensions: [-1,192], Strides: [192,1], StrideOrder: [1,0], Datatype: Half, Format: (Linear) Row major linear format }], Constants: [ { Name: __mye293_dconst_myl0, Dimensions: [192,1000], Strides: [1,192], StrideOrder: [0,1], Datatype: Float, Format: (Transposed) Transposed format }], Outputs: [ { Name: logits, Dimensions: [-1,1000], Strides: [1000,1], StrideOrder: [1,0], Datatype: Float, Format: (Linear) Row major linear format }, { Name: mask, Dimensions: [], Strides: [], StrideOrder: [], Datatype: Bool, Format: (Linear) Row major linear format }], TacticName: __myelin_CASK_STUB, StreamId: 0, Metadata: [ONNX Layer: a/MatMul][ONNX Layer: a/Transpose#2]
-Name: {ForeignNode[a...b]}, LayerType: Myelin, Inputs: [ { Name: x[0], Dimensions: [2,3], Datatype: Float, Format: Row major }], Outputs: [ { Name: y, Dimensions: [2], Datatype: Int64, Format: Row major }], TacticName: , StreamId: 0, Metadata: [ONNX Layer: blocks[0]/Add][ONNX Layer: odd]]\u{1e}
+Name: {ForeignNode[a...b]}, LayerType: Myelin, Inputs: [ { Name: x[0], Dimensions: [2,3], Datatype: Float, Format: Row major }], Outputs: [ { Name: y, Dimensions: [2], Datatype: Int64, Format: Row major }], TacticName: , StreamId: 0, Metadata: [ONNX Layer: blocks[0]/Add]\u{1f}[ONNX Layer: c/Conv]__gemm_from_conv1x1\u{1f}[ONNX Layer: odd]]\u{1e}
 
 I/O Tensors:
  Name: hidden, IOMode: Input, DataType: Float, Dimensions: [-1,-1,192], Location: Device
@@ -107,7 +101,7 @@ I/O Tensors:
         assert_eq!(layers[2].name, "{ForeignNode[a...b]}");
         assert_eq!(layers[2].inputs, [tensor("x[0]", "Float", &[2, 3])]);
         assert_eq!(layers[2].outputs, [tensor("y", "Int64", &[2])]);
-        assert_eq!(layers[2].nodes, ["blocks[0]/Add", "odd]"]);
+        assert_eq!(layers[2].nodes, ["blocks[0]/Add", "c/Conv", "odd]"]);
     }
 
     #[test]

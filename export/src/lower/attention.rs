@@ -98,8 +98,8 @@ fn primitive(l: &mut Lowering<'_>, node: &Node, op: &Attention, qkv: &[Wire; 3])
 
 /// `f32 [batch, heads, queries, keys]`: products of queries and keys, scaled.
 ///
-/// Of halves, the queries take as much of the scale as they can without rounding, so that products up to sixteen times the
-/// range of the type still fit; the rest follows in single precision, in which the softmax is computed.
+/// Of halves, the queries take as much of the scale as they can without rounding, so that products beyond the range of the
+/// type by that factor still fit; the rest follows in single precision, in which the softmax is computed.
 fn scores(l: &mut Lowering<'_>, dtype: DType, scale: f32, q: &Wire, k: &Wire) -> Wire {
     let scaled = |l: &mut Lowering<'_>, x: &Wire, dtype, factor| {
         let factor = l.out.floats(dtype, &[], vec![factor]);

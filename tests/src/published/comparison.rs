@@ -61,7 +61,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Choices equal to the `expected` ones wherever `margin`, the lead of the best one, exceeds `doubt`. Nine in ten must
-    /// have such a lead, or in `fp16` be equal.
+    /// have such a lead, or in `fp16` as many be equal as [`half_agreement`] says.
     pub fn choices(&mut self, name: &str, actual: &[i64], expected: &[i64], margin: &[f32], doubt: f64) {
         if actual.len() != expected.len() || margin.len() != expected.len() {
             self.fail(format!("{name}: {} tokens and {} margins of {}", actual.len(), margin.len(), expected.len()));
@@ -70,14 +70,17 @@ impl<'a> Comparison<'a> {
         let clear: Vec<usize> = (0..expected.len()).filter(|&index| f64::from(margin[index]) > doubt).collect();
         let n_clear_equal = clear.iter().filter(|&&index| actual[index] == expected[index]).count();
         let n_equal = n_equal(actual, expected);
-        let n_sure = if self.is_half() { n_equal } else { clear.len() };
-        let holds = n_clear_equal == clear.len() && n_sure * 10 >= expected.len() * 9;
+        let enough = if self.is_half() {
+            n_equal >= half_agreement(self.golden.name(), name)
+        } else {
+            clear.len() * 10 >= expected.len() * 9
+        };
         let text = format!(
             "{name}: {n_equal} of {} equal, {n_clear_equal} of {} with a margin above {doubt:.0e}",
             expected.len(),
             clear.len()
         );
-        self.check(holds, &text);
+        self.check(enough && n_clear_equal == clear.len(), &text);
     }
 
     /// Tokens that follow from many values: equal, or in `fp16` at least as many as [`half_agreement`] says.

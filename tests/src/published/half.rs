@@ -51,9 +51,9 @@ const FULL_SUMS: HalfTolerance = at_most(0.12, 0.16);
 /// The published size, generation from one modality: states and logits of the first step.
 const FULL_FIRST_STEP: HalfTolerance = at_most(0.06, 0.08);
 /// The published size, generation: the largest guided logits of every step.
-const FULL_BEST: HalfTolerance = at_most(0.03, 0.04);
+const FULL_BEST: HalfTolerance = at_most(0.04, 0.05);
 /// The published size, generation: leads of those.
-const FULL_LEADS: HalfTolerance = at_most(0.25, 0.2);
+const FULL_LEADS: HalfTolerance = at_most(0.6, 0.6);
 
 /// Motion tokenizers: values inside.
 const MOTION_INSIDE: HalfTolerance = at_most(0.008, 0.01);
@@ -107,21 +107,34 @@ const TABLE: &[(&str, &str, HalfTolerance)] = &[
     ("*", "*", MOTION_CLIPS),
 ];
 
-/// File, tokens that follow from many values, and how many must be equal.
+/// File, tokens, and how many must be equal; the first line that matches counts.
 ///
-/// Of whole generations that is half of what was measured: one other token changes whatever is decoded after it, and which
-/// token it is differs from one processor to the next. Each step on its own is compared closely. Of first choices
-/// among 64000 it is three quarters of what was measured.
+/// Of tokenizers and of choices after the stored tokens of the steps before, one in a hundred fewer than what was measured,
+/// and at least two. Of generations that start from their own tokens, half of what was measured: one other token changes
+/// whatever is decoded after it, and which token it is differs from one processor to the next. Of choices among all logits
+/// of a forward pass at the published size, three quarters of what was measured.
 const AGREEMENTS: &[(&str, &str, usize)] = &[
-    ("tiny_gen_depth2rgb", "*", 50),
-    ("tiny_gen_rgb2cam", "greedy/*", 15),
-    ("tiny_gen_rgb2cam", "official/*", 6),
-    ("tiny_gen_rgb2depth", "*", 86),
-    ("tiny_gen_rgb2depth_then_cam", "*/tok_depth", 104),
-    ("tiny_gen_rgb2depth_then_cam", "*/tok_cam", 1),
-    ("tiny_gen_rgb2gaze", "*", 15),
-    ("full_gen_rgb2cam", "*", 14),
-    ("full_gen_rgb2gaze", "*", 7),
+    ("cam_tokenizer", "*tokens", 117),
+    ("gaze_tokenizer", "*tokens", 117),
+    ("video_tokenizer_clip9", "tokens", 190),
+    ("video_tokenizer_clip17", "tokens", 1257),
+    ("video_tokenizer_real16", "tokens", 5021),
+    ("tiny_gen_depth2rgb", "*/choices", 312),
+    ("tiny_gen_rgb2cam", "*/choices", 28),
+    ("tiny_gen_rgb2depth", "*/choices", 313),
+    ("tiny_gen_rgb2depth_then_cam", "*/choices", 342),
+    ("tiny_gen_rgb2gaze", "*/choices", 28),
+    ("full_gen_rgb2cam", "*/choices", 27),
+    ("full_gen_rgb2gaze", "*/choices", 25),
+    ("tiny_gen_depth2rgb", "*/final/*", 50),
+    ("tiny_gen_rgb2cam", "greedy/final/*", 15),
+    ("tiny_gen_rgb2cam", "official/final/*", 6),
+    ("tiny_gen_rgb2depth", "*/final/*", 86),
+    ("tiny_gen_rgb2depth_then_cam", "*/final/tok_depth", 104),
+    ("tiny_gen_rgb2depth_then_cam", "*/final/tok_cam", 1),
+    ("tiny_gen_rgb2gaze", "*/final/*", 15),
+    ("full_gen_rgb2cam", "*/final/*", 14),
+    ("full_gen_rgb2gaze", "*/final/*", 7),
     ("full_forward", "*/tok_cam", 5),
     ("full_forward", "*/tok_gaze", 6),
     ("full_forward", "*/tok_depth", 51),
@@ -137,7 +150,7 @@ pub fn half_tolerance(file: &str, tensor: &str) -> HalfTolerance {
     line.unwrap_or_else(|| panic!("no tolerance is stated for {tensor} of {file} in fp16")).2
 }
 
-/// How many tokens that came out of a whole generation must be equal.
+/// How many tokens must be equal.
 ///
 /// # Panics
 /// When nothing is stated.

@@ -10,7 +10,10 @@ use std::{
 use egom2p::{engine_stages::EngineStages, profiles::default_profiles};
 use egom2p_calibration::with_precision;
 use egom2p_engine_core::{Digest, EngineError, SessionOptions};
-use egom2p_engines::{BackendKind, BackendOptions, BuildOptions, Builder, Bundle, ONNX_FOLDER, open_backend};
+use egom2p_engines::{
+    BUNDLE_MANIFEST_FILE, BackendKind, BackendOptions, BuildOptions, Builder, Bundle, BundleManifest, ENGINES_FOLDER,
+    ONNX_FOLDER, open_backend,
+};
 use egom2p_export::{FolderExport, StageExport, WeightsExport, export_folder};
 use egom2p_graph::{ParameterError, Parameters};
 use egom2p_model::{
@@ -100,6 +103,7 @@ impl ModelRecipe {
         lock.lock().expect("the file system has locks");
         let folder = forms.join(self.form.name());
         self.start_from_another_form(&forms, &folder).expect("the cache can be written to");
+        remove_unreadable_engines(&folder).expect("the cache can be written to");
         self.bring_up_to_date(&folder).unwrap_or_else(|error| panic!("{error}"));
         BuiltModel { folder, config: self.config.clone(), _temporary: None }
     }
@@ -195,6 +199,19 @@ impl BuiltModel {
         let bundle = Bundle::open(&self.folder, BackendOptions::default()).unwrap_or_else(|error| panic!("{error}"));
         EngineStages::new(bundle, SessionOptions { threads: Some(n_threads), ..SessionOptions::default() })
     }
+}
+
+/// Removes the engines of a bundle that an earlier version of this program made and this one does not read; the export
+/// stays.
+fn remove_unreadable_engines(bundle: &Path) -> io::Result<()> {
+    let (manifest, engines) = (bundle.join(BUNDLE_MANIFEST_FILE), bundle.join(ENGINES_FOLDER));
+    if !manifest.exists() || BundleManifest::read(bundle).is_ok() {
+        return Ok(());
+    }
+    if engines.exists() {
+        fs::remove_dir_all(engines)?;
+    }
+    fs::remove_file(manifest)
 }
 
 /// A weights folder that is written when its first tensor is asked for.

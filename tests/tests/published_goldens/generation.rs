@@ -199,6 +199,7 @@ impl<'a> Run<'a> {
             let target = stored["target"].as_str();
             comparison.check(target == Some(step.modality.published_key()), &format!("{} {}", name(""), step.modality));
             comparison.equal(&name("positions"), &step.positions);
+            // Of published draws this only says that the loop took them.
             comparison.equal(&name("tokens"), &step.tokens);
             let (arg_max, (best, margin)) = best_and_margin(logits);
             comparison.floats(&name("top1"), &best);
@@ -221,8 +222,13 @@ impl<'a> Run<'a> {
             }
         }
         if self.drawn == Drawn::Published {
-            let name = format!("{}: first choices after stored tokens", self.name);
-            comparison.choices(&name, &choices.actual, &choices.stored, &choices.leads, 1.0);
+            comparison.choices(
+                &format!("{}/choices", self.name),
+                &choices.actual,
+                &choices.stored,
+                &choices.leads,
+                1.0,
+            );
         }
     }
 

@@ -29,6 +29,7 @@ macro_rules! in_every_form {
     };
 }
 
+mod bf16;
 mod coverage;
 mod forward;
 mod generation;
