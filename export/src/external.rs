@@ -1,17 +1,14 @@
 use std::collections::BTreeMap;
 
-use egom2p_graph::{DType, Graph, Literal, Op};
+use egom2p_graph::{DType, Graph};
 
 use crate::{
-    ExportError, encoding,
+    ExportError,
     reads::{Stored, reads},
 };
 
 /// Tensors start at multiples of this many bytes, so that readers can map them page by page.
 pub const ALIGNMENT_BYTES: u64 = 4096;
-
-/// Constants of a graph that are smaller than this stand in the ONNX file itself.
-pub const EMBEDDED_BELOW_BYTES: usize = 1024;
 
 /// Where every tensor of one weights file lies: decided by names and shapes alone, before any value is read.
 ///
@@ -93,25 +90,4 @@ impl ExternalLayout {
     pub fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
-}
-
-/// The constants of `graph` that belong in the weights file.
-pub(crate) fn large_constants(graph: &Graph) -> impl Iterator<Item = &Literal> {
-    let constants =
-        graph.nodes().iter().filter_map(|node| if let Op::Constant(literal) = &node.op { Some(literal) } else { None });
-    constants.filter(|literal| !is_embedded(literal))
-}
-
-/// Whether a constant is small enough to stand in the ONNX file.
-pub(crate) fn is_embedded(literal: &Literal) -> bool {
-    literal.data().len() * literal.dtype().size_bytes() < EMBEDDED_BELOW_BYTES
-}
-
-/// The name of a large constant in the weights file, which follows from its contents.
-pub(crate) fn constant_name(literal: &Literal) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(format!("{}{:?}", literal.dtype(), literal.shape()).as_bytes());
-    hasher.update(&encoding::literal_bytes(literal.data()));
-    let digest = hasher.finalize();
-    format!("constant.{}", &digest.to_hex()[..16])
 }

@@ -18,6 +18,7 @@
 //! pins protobuf 3.4.0, which overflows the stack on deeply nested input, stops at IR version 10, and is under the MPL. One
 //! file here, `lower/context.rs`, writes them, and [`list_onnx`] reads them.
 
+mod constants;
 mod encoding;
 mod error;
 mod external;
@@ -28,9 +29,10 @@ mod reads;
 mod target;
 mod weights;
 
+pub use constants::EMBEDDED_BELOW_BYTES;
 pub use egom2p_onnx_proto::DecodeError;
 pub use error::ExportError;
-pub use external::{ALIGNMENT_BYTES, EMBEDDED_BELOW_BYTES, ExternalLayout, ExternalTensor};
+pub use external::{ALIGNMENT_BYTES, ExternalLayout, ExternalTensor};
 pub use folder::{ExportReport, FolderExport, StageExport, WeightsExport, export_folder};
 pub use listing::{element_name, list_model, list_onnx};
 pub use lower::export_graph;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use egom2p_graph::{DType, Graph, Literal, Node, Op};
 
-use crate::{encoding, external};
+use crate::{constants, encoding};
 
 /// A tensor of a weights file: a parameter in one float type, or a large constant.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,7 +21,7 @@ impl Stored {
 
     /// A constant of a graph.
     pub(crate) fn constant(literal: &Literal) -> Self {
-        Self { source: external::constant_name(literal), dtype: literal.dtype() }
+        Self { source: constants::constant_name(literal), dtype: literal.dtype() }
     }
 
     /// Its name in the weights file: the source's own, and with the precision after it where that is a half one.
@@ -55,7 +55,7 @@ pub(crate) fn reads(graph: &Graph) -> BTreeMap<Stored, Vec<usize>> {
         }
     }
     let parameters = parameters.into_iter().map(|(name, dtype)| (Stored::parameter(name, dtype), shapes[name].clone()));
-    let constants = external::large_constants(graph).map(|c| (Stored::constant(c), c.shape().to_vec()));
+    let constants = constants::large_constants(graph).map(|c| (Stored::constant(c), c.shape().to_vec()));
     parameters.chain(constants).collect()
 }
 

@@ -8,7 +8,7 @@ use std::{
 use egom2p_engine_core::{Digest, FileEntry};
 use egom2p_graph::{DType, Graph, Literal, Parameters};
 
-use crate::{ExportError, ExternalLayout, ExternalTensor, encoding, external};
+use crate::{ExportError, ExternalLayout, ExternalTensor, constants, encoding, external};
 
 /// How many values are turned into bytes at a time.
 const CHUNK: usize = 1 << 16;
@@ -35,8 +35,8 @@ pub fn write_weights<'a>(
 ) -> Result<WrittenWeights, ExportError> {
     let constants: BTreeMap<String, &Literal> = graphs
         .into_iter()
-        .flat_map(external::large_constants)
-        .map(|literal| (external::constant_name(literal), literal))
+        .flat_map(constants::large_constants)
+        .map(|literal| (constants::constant_name(literal), literal))
         .collect();
     let file = File::create(path).map_err(ExportError::io("create", path))?;
     let mut sink = Sink { file: BufWriter::with_capacity(1 << 20, file), hasher: blake3::Hasher::new(), n_bytes: 0 };

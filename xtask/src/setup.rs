@@ -9,10 +9,10 @@ mod wheel;
 
 use anyhow::Result;
 
-use crate::{console::say, workspace::Workspace};
-
-/// Whether `TensorRT` for RTX is published as a package for this machine.
-pub(crate) const HAS_TENSORRT_RTX: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+use crate::{
+    console::say,
+    workspace::{HAS_TENSORRT_RTX, Workspace},
+};
 
 /// Fetches and checks everything; quick where all of it is present.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {

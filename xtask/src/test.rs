@@ -7,7 +7,7 @@ use crate::{
     process::{self, succeeds},
     setup,
     steps::Steps,
-    workspace::Workspace,
+    workspace::{HAS_TENSORRT_RTX, Workspace},
 };
 
 /// Sets up, builds and runs every test; says how long each step took.
@@ -24,7 +24,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     steps.check("lints", || {
         process::run(&mut for_all(&["clippy"], &["--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
-    if setup::HAS_TENSORRT_RTX {
+    if HAS_TENSORRT_RTX {
         steps.check("lints without TensorRT", || {
             process::run(&mut cargo(&["clippy", "--package", "egom2p", "--quiet", "--", "-D", "warnings"]))
         });

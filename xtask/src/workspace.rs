@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{console::failure, setup};
+use crate::console::failure;
+
+/// Whether `TensorRT` for RTX is published as a package for this machine.
+pub(crate) const HAS_TENSORRT_RTX: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
 
 /// The project's folder.
 pub(crate) struct Workspace {
@@ -57,7 +60,7 @@ impl Workspace {
     pub(crate) fn cargo_for_all(&self, subcommand: &[&str], options: &[&str]) -> Command {
         let mut cargo = self.cargo(subcommand);
         cargo.arg("--workspace");
-        if setup::HAS_TENSORRT_RTX {
+        if HAS_TENSORRT_RTX {
             cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt"]);
         }
         cargo.args(options);

@@ -1,9 +1,9 @@
-use crate::backend::TensorRt;
 use crate::device::{driver_for, present};
 use crate::engine::describe;
 use crate::family::RTX;
 use crate::output::Output;
 use crate::plan;
+use crate::tensorrt::TensorRt;
 use crate::tensors::{compare, summary};
 use egom2p_engine_core::onnx::{check_external, model_specs, read_model};
 use egom2p_engine_core::{
@@ -19,7 +19,7 @@ pub(crate) fn take(backend: &TensorRt, request: &AdoptRequest<'_>) -> Result<Bui
     let (mut model, _) = read_model(&path)?;
     check_external(&mut model, &path, path.parent().unwrap_or(request.build.root))?;
     let (inputs, outputs) = model_specs(&model, &path)?;
-    let record = adopt(backend, request.engine, &inputs, &outputs)?;
+    let record = backend.adopt(request.engine, &inputs, &outputs)?;
     let output = Output::create(&request.build)?;
     let bytes = std::fs::read(request.engine).map_err(|source| unreadable(request.engine, source))?;
     let memory = record.memory.clone();
@@ -34,13 +34,15 @@ pub(crate) fn take(backend: &TensorRt, request: &AdoptRequest<'_>) -> Result<Bui
     })
 }
 
-/// Makes the record of an engine that was built elsewhere.
-pub(crate) fn adopt(
-    backend: &TensorRt,
-    engine: &Path,
-    inputs: &[TensorSpec],
-    outputs: &[TensorSpec],
-) -> Result<EngineRecord> {
+impl TensorRt {
+    /// Makes the record of an engine that was built elsewhere, such as by `trtexec`, if its tensors are the given ones.
+    /// The engine is described by the library, which takes a device that it fits.
+    pub fn adopt(&self, engine: &Path, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<EngineRecord> {
+        adopt(self, engine, inputs, outputs)
+    }
+}
+
+fn adopt(backend: &TensorRt, engine: &Path, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<EngineRecord> {
     let name = backend.facts.name;
     plan::check(engine, name, None)?;
     let library = backend.library()?;

@@ -1,91 +1,12 @@
-use crate::compile;
 use crate::device::build_device;
 use crate::engine::TrtEngine;
-use crate::family::{FamilyFacts, RTX, TENSORRT};
-use crate::{adopt, library};
+use crate::tensorrt::TensorRt;
+use crate::{adopt, compile};
 use egom2p_engine_core::{
     AdoptRequest, Backend, BackendInfo, BuildReport, BuildRequest, CompileOptions, Device, Engine, EngineError,
-    EngineRecord, EngineTarget, OpenRequest, Result, TensorSpec,
+    EngineTarget, OpenRequest, Result,
 };
-use egom2p_tensorrt_sys::{Driver, Family, Library, SysError};
-use std::path::{Path, PathBuf};
-
-/// The TensorRT backend of one family: `tensorrt` or `tensorrt-rtx`.
-#[derive(Debug, Clone)]
-pub struct TensorRt {
-    pub(crate) facts: &'static FamilyFacts,
-    pub(crate) options: TensorRtOptions,
-}
-
-/// Settings of the backend.
-#[derive(Debug, Clone, Default)]
-pub struct TensorRtOptions {
-    /// The core library to open, or the folder that holds it; its ONNX parser lies beside it. The environment variable
-    /// `TENSORRT_RTX_LIBRARY` or `TENSORRT_LIBRARY` goes before it. Without either, the libraries are looked for beside
-    /// the executable, then in `cache/tensorrt` of the workspace that holds the executable (RTX), or where NVIDIA's
-    /// packages put them (TensorRT 10 and 11).
-    pub library: Option<PathBuf>,
-    /// Folder for the timings of kernels, TensorRT 10 and 11 only; `None` for `egom2p/timing` in the user's cache folder.
-    pub timing_cache: Option<PathBuf>,
-}
-
-impl TensorRt {
-    /// The backend with these settings. Nothing is opened yet.
-    pub fn new(family: Family, options: TensorRtOptions) -> Self {
-        let facts = match family {
-            Family::TensorRt => &TENSORRT,
-            Family::Rtx => &RTX,
-        };
-        Self { facts, options }
-    }
-
-    /// Makes the record of an engine that was built elsewhere, such as by `trtexec`, if its tensors are the given ones.
-    /// The engine is described by the library, which takes a device that it fits.
-    pub fn adopt(&self, engine: &Path, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<EngineRecord> {
-        adopt::adopt(self, engine, inputs, outputs)
-    }
-
-    pub(crate) fn library(&self) -> Result<&'static Library> {
-        library::open(self.facts, self.options.library.as_deref())
-    }
-
-    fn check_device(&self, device: Device) -> Result<()> {
-        match device {
-            Device::Cuda => Ok(()),
-            Device::Cpu => Err(EngineError::DeviceUnsupported {
-                backend: self.facts.name,
-                device: device.to_string(),
-                supported: "cuda",
-                mend: "build with --device cuda, or choose --backend onnxruntime",
-            }),
-        }
-    }
-
-    /// Checks the options that the family does not have, or would not heed.
-    fn check_options(&self, options: &CompileOptions) -> Result<()> {
-        let unsupported = |option: &str, flag| {
-            Err(EngineError::OptionUnsupported { backend: self.facts.name, option: option.to_owned(), flag })
-        };
-        match self.facts.family {
-            Family::Rtx if options.version_compatible => {
-                unsupported("engines for later versions", "--version-compatible")
-            }
-            Family::Rtx if options.hardware_compatibility.is_some() => unsupported(
-                "hardware compatibility: it takes a list of compute capabilities",
-                "--hardware-compatibility",
-            ),
-            Family::TensorRt if !options.compute_capabilities.is_empty() => {
-                unsupported("engines for other devices than the present one", "--compute-capability")
-            }
-            _ => match options.optimization_level {
-                Some(level) if level > compile::MAX_OPTIMIZATION_LEVEL => {
-                    unsupported(&format!("optimisation level {level}: levels go from 0 to 5"), "--optimization-level")
-                }
-                _ => Ok(()),
-            },
-        }
-    }
-}
+use egom2p_tensorrt_sys::{Driver, Family, SysError};
 
 impl Backend for TensorRt {
     fn name(&self) -> &'static str {
@@ -153,5 +74,44 @@ impl Backend for TensorRt {
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Engine>> {
         self.check_device(request.device)?;
         Ok(Box::new(TrtEngine::open(self, request)?))
+    }
+}
+
+impl TensorRt {
+    fn check_device(&self, device: Device) -> Result<()> {
+        match device {
+            Device::Cuda => Ok(()),
+            Device::Cpu => Err(EngineError::DeviceUnsupported {
+                backend: self.facts.name,
+                device: device.to_string(),
+                supported: "cuda",
+                mend: "build with --device cuda, or choose --backend onnxruntime",
+            }),
+        }
+    }
+
+    /// Checks the options that the family does not have, or would not heed.
+    fn check_options(&self, options: &CompileOptions) -> Result<()> {
+        let unsupported = |option: &str, flag| {
+            Err(EngineError::OptionUnsupported { backend: self.facts.name, option: option.to_owned(), flag })
+        };
+        match self.facts.family {
+            Family::Rtx if options.version_compatible => {
+                unsupported("engines for later versions", "--version-compatible")
+            }
+            Family::Rtx if options.hardware_compatibility.is_some() => unsupported(
+                "hardware compatibility: it takes a list of compute capabilities",
+                "--hardware-compatibility",
+            ),
+            Family::TensorRt if !options.compute_capabilities.is_empty() => {
+                unsupported("engines for other devices than the present one", "--compute-capability")
+            }
+            _ => match options.optimization_level {
+                Some(level) if level > compile::MAX_OPTIMIZATION_LEVEL => {
+                    unsupported(&format!("optimisation level {level}: levels go from 0 to 5"), "--optimization-level")
+                }
+                _ => Ok(()),
+            },
+        }
     }
 }

@@ -1,4 +1,3 @@
-use crate::backend::TensorRt;
 use crate::device::{build_device, driver_for};
 use crate::fit::PresentDevice;
 use crate::log::BuildLog;
@@ -6,6 +5,7 @@ use crate::memory::{Free, Need, Peak};
 use crate::message::of_model;
 use crate::output::Output;
 use crate::ranges::input_ranges;
+use crate::tensorrt::TensorRt;
 use crate::timing::TimingCache;
 use egom2p_engine_core::onnx::{check_external, model_specs, read_model, tensor_bytes, visit_tensors};
 use egom2p_engine_core::{

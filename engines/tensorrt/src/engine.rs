@@ -1,9 +1,9 @@
-use crate::backend::TensorRt;
 use crate::device::present;
 use crate::fit::{self, Present};
 use crate::log::BuildLog;
 use crate::message::foreign;
 use crate::plan;
+use crate::tensorrt::TensorRt;
 use crate::tensors::{compare, summary};
 use egom2p_engine_core::onnx::broken;
 use egom2p_engine_core::{Engine, EngineError, EngineRecord, OpenRequest, Result, Session, SessionOptions, TensorSpec};

@@ -57,8 +57,9 @@ mod message;
 mod output;
 mod plan;
 mod ranges;
+mod tensorrt;
 mod tensors;
 mod timing;
 
-pub use backend::{TensorRt, TensorRtOptions};
 pub use egom2p_tensorrt_sys::Family;
+pub use tensorrt::{TensorRt, TensorRtOptions};

@@ -13,7 +13,7 @@ use egom2p_onnx_proto::{
     TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 
-use crate::{ExportError, ExternalLayout, Target, encoding, external, reads::Stored};
+use crate::{ExportError, ExternalLayout, Target, constants, encoding, reads::Stored};
 
 /// The name of an ONNX value; cheap to copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -234,7 +234,7 @@ impl<'g> Context<'g> {
 
     /// A constant of the stage; a large one stands in the weights file.
     pub(crate) fn literal(&mut self, literal: &Literal) -> Result<Wire, ExportError> {
-        if external::is_embedded(literal) {
+        if constants::is_embedded(literal) {
             return Ok(self.embed(literal.shape(), literal.data()));
         }
         self.view(&View { stored: Stored::constant(literal), start: 0, shape: literal.shape().to_vec() })
