@@ -49,10 +49,16 @@ fn enumerators(source: &str, name: &str) -> Vec<String> {
 fn without_comments(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
-    while let Some(at) = rest.find("/*").into_iter().chain(rest.find("//")).min() {
+    while let Some(at) = rest.find('/') {
         text.push_str(&rest[..at]);
-        let (end, skipped) = if rest[at..].starts_with("/*") { ("*/", 2) } else { ("\n", 0) };
-        rest = rest[at..].find(end).map_or("", |length| &rest[at + length + skipped..]);
+        rest = &rest[at..];
+        let (length, n_kept) = match rest.as_bytes().get(1) {
+            Some(b'*') => (rest[2..].find("*/").map_or(rest.len(), |end| end + 4), 0),
+            Some(b'/') => (rest.find('\n').unwrap_or(rest.len()), 0),
+            _ => (1, 1),
+        };
+        text.push_str(&rest[..n_kept]);
+        rest = &rest[length..];
     }
     text.push_str(rest);
     text
@@ -68,7 +74,7 @@ mod tests {
                       enum class FlagKind : int32_t { kNOT_THIS = 0 };\n\
                       //! enum class Flag : int32_t { kNOR_THIS }\n\
                       enum class Flag : int32_t\n{\n  kONE = 0, //!< first, of two\n  /* kGONE, */\n  \
-                      kTWO TRT_DEPRECATED_ENUM = 1,\n kTHREE\n};\n";
+                      kTWO TRT_DEPRECATED_ENUM = 1 / 1,\n kTHREE\n};\n";
         assert_eq!(enumerators(source, "Flag"), ["kONE", "kTWO", "kTHREE"]);
         assert!(enumerators(source, "Absent").is_empty());
         assert!(enumerators("enum class Flag /*", "Flag").is_empty());
