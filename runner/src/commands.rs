@@ -1,5 +1,6 @@
 //! The subcommands, one file each: what was typed, and what it does.
 
+mod bench;
 mod build;
 mod clean_up;
 mod compare;
@@ -41,6 +42,8 @@ enum Command {
     Export(export::Args),
     /// Build engines from exported ONNX
     Build(build::Args),
+    /// Measure a bundle on this machine: every engine, whole clips, and the machine itself
+    Bench(bench::Args),
     /// Run one stage on tensors from a file
     Stage(stage::Args),
     /// Compare two files of tensors or the outputs of two runs
@@ -64,6 +67,7 @@ impl Cli {
             Command::Weights(args) => weights::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Build(args) => build::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Stage(args) => stage::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Inspect(args) => inspect::run(&args),

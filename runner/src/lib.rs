@@ -1,5 +1,6 @@
 //! The egom2p binary: video in, guided decoding, predictions out.
 
+pub mod benchmark;
 pub mod clips;
 pub mod decoding;
 pub mod engine_stages;

@@ -7,6 +7,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("egom2p-graph", &[]),
     ("egom2p-model", &["egom2p-graph"]),
     ("egom2p-calibration", &["egom2p-graph"]),
+    ("egom2p-kernels", &[]),
     ("egom2p-onnx-proto", &[]),
     ("egom2p-export", &["egom2p-graph", "egom2p-onnx-proto", "egom2p-engine-core"]),
     ("egom2p-engine-core", &["egom2p-onnx-proto"]),

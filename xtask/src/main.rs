@@ -9,6 +9,7 @@ mod build_engines;
 mod console;
 mod demo;
 mod docs;
+mod package;
 mod process;
 mod program;
 mod setup;
@@ -40,6 +41,8 @@ enum Command {
     Test,
     /// Export weights to ONNX and build a bundle of engines
     BuildEngines(build_engines::Arguments),
+    /// Make a folder that runs on another machine
+    Package(package::Arguments),
     /// Measure latency, tokens per second and peak memory
     Bench(bench::Arguments),
     /// Accept the current snapshots and write the generated documents
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test => test::run(&workspace),
         Command::BuildEngines(arguments) => build_engines::run(&workspace, &arguments),
+        Command::Package(arguments) => package::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Bless => bless::run(&workspace),
         Command::Docs => docs::write(&workspace),

@@ -3,6 +3,7 @@
 mod debian;
 mod digest;
 mod folder;
+mod nvrtc;
 mod onnxruntime;
 mod tensorrt;
 mod wheel;
@@ -19,9 +20,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     with_tensorrt(workspace)?;
     if HAS_TENSORRT_RTX {
         let library = tensorrt::rtx::fetch(workspace)?;
-        say(format_args!("set up: {}", library.display()));
+        say(format_args!("set up: {}, {}", library.display(), nvrtc::fetch(workspace)?.display()));
     } else {
-        say("left out: TensorRT for RTX, which is published as a package for Linux on x86-64 only");
+        say("left out: TensorRT for RTX and NVRTC, which are published as packages for Linux on x86-64 only");
     }
     Ok(())
 }

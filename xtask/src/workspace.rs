@@ -56,12 +56,13 @@ impl Workspace {
         cargo
     }
 
-    /// A cargo command over every package, with the `TensorRT` backend where tests can build engines with it.
+    /// A cargo command over every package, with the `TensorRT` backend where tests can build engines with it, and the
+    /// kernels where they can be compiled.
     pub(crate) fn cargo_for_all(&self, subcommand: &[&str], options: &[&str]) -> Command {
         let mut cargo = self.cargo(subcommand);
         cargo.arg("--workspace");
         if HAS_TENSORRT_RTX {
-            cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt"]);
+            cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt,egom2p-kernels/host"]);
         }
         cargo.args(options);
         cargo

@@ -7,6 +7,7 @@
 //! This crate does no I/O, calls no foreign code and knows nothing of EgoM2P.
 
 mod builder;
+mod cost;
 mod dim;
 mod dtype;
 mod graph;
@@ -18,6 +19,7 @@ mod op;
 mod parameters;
 
 pub use builder::{BuildError, Builder, Value};
+pub use cost::Cost;
 pub use dim::{Bindings, Dim, DimError, DimRule};
 pub use dtype::DType;
 pub use graph::{Fact, Graph, Node, NodeId};

@@ -39,7 +39,7 @@ pub(crate) struct DecodingArgs {
     schedule: ScheduleName,
     /// Seed of positions and draws
     #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    pub(crate) seed: u64,
     /// Let every target see the input alone, as one published script per target; otherwise finished targets join the condition
     #[arg(long)]
     independent: bool,

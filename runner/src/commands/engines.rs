@@ -52,12 +52,16 @@ impl EngineArgs {
     /// Opens a bundle; nothing native is loaded before the first call.
     pub(crate) fn open(&self, bundle: &Path) -> anyhow::Result<EngineStages> {
         let bundle = Bundle::open(bundle, self.backend_options())?;
-        let options = SessionOptions {
+        Ok(EngineStages::new(bundle, self.session_options()))
+    }
+
+    /// How sessions run.
+    pub(crate) fn session_options(&self) -> SessionOptions {
+        SessionOptions {
             threads: Some(self.n_threads()),
             memory_arena: !self.low_memory,
             prepack: self.prepack,
             spinning: self.spin,
-        };
-        Ok(EngineStages::new(bundle, options))
+        }
     }
 }

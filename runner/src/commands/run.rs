@@ -191,7 +191,8 @@ impl Args {
     }
 }
 
-fn read_tokens(config: &ModelConfig, file: &TokensFile) -> anyhow::Result<ModalityTokens> {
+/// The tokens in a file, which must be those of a clip.
+pub(super) fn read_tokens(config: &ModelConfig, file: &TokensFile) -> anyhow::Result<ModalityTokens> {
     let TokensFile { modality, path } = file;
     let shape = token_shape(config, *modality);
     let array = read_token_file(path, modality.name(), &shape, config.vocabulary(*modality))?;

@@ -8,6 +8,7 @@ mod bad_tokens;
 mod bad_videos;
 mod bare_machine;
 mod bench;
+mod benchmarks;
 mod compiled_engines;
 mod engine_files;
 mod full_disk;

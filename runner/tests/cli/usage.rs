@@ -12,6 +12,7 @@ fn every_command_explains_itself() {
         "weights reproducible",
         "export",
         "build",
+        "bench",
         "stage",
         "compare",
         "inspect",

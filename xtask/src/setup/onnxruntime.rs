@@ -19,6 +19,7 @@ const VERSION: &str = "1.31.1";
 /// What is fetched for one architecture.
 struct Pin {
     architecture: &'static str,
+    platforms: &'static str,
     wheel_sha256: &'static str,
     library_sha256: &'static str,
 }
@@ -26,11 +27,13 @@ struct Pin {
 const PINS: [Pin; 2] = [
     Pin {
         architecture: "x86_64",
+        platforms: "manylinux_2_28_x86_64",
         wheel_sha256: "5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f",
         library_sha256: "fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3",
     },
     Pin {
         architecture: "aarch64",
+        platforms: "manylinux_2_28_aarch64",
         wheel_sha256: "da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3",
         library_sha256: "8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467",
     },
@@ -58,7 +61,7 @@ pub(super) fn fetch(workspace: &Workspace) -> Result<PathBuf> {
         project: "onnxruntime",
         version: VERSION,
         python: "cp311-cp311",
-        architecture: pin.architecture,
+        platforms: pin.platforms,
         sha256: pin.wheel_sha256,
     }
     .download(&workspace.downloads())?;

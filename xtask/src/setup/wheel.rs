@@ -22,8 +22,8 @@ pub(super) struct Wheel {
     pub(super) version: &'static str,
     /// The Python and ABI that it is for, as its file name says: `py3-none` or `cp311-cp311`.
     pub(super) python: &'static str,
-    /// The processor, as its file name says.
-    pub(super) architecture: &'static str,
+    /// The platforms that it is for, as its file name says, the one to ask pip for last.
+    pub(super) platforms: &'static str,
     /// SHA-256 of the file.
     pub(super) sha256: &'static str,
 }
@@ -49,7 +49,7 @@ impl Wheel {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--no-input"])
             .args(["--disable-pip-version-check", "--only-binary", ":all:", "--implementation", "cp"])
-            .args(["--python-version", "3.11", "--abi", "cp311", "--platform", &self.platform(), "--dest"])
+            .args(["--python-version", "3.11", "--abi", "cp311", "--platform", self.platform(), "--dest"])
             .arg(folder)
             .arg(format!("{}=={}", self.project, self.version));
         process::run(&mut pip).map_err(|error| {
@@ -71,13 +71,13 @@ impl Wheel {
         Ok(wheel)
     }
 
-    fn platform(&self) -> String {
-        format!("manylinux_2_28_{}", self.architecture)
+    fn platform(&self) -> &str {
+        self.platforms.rsplit('.').next().unwrap_or(self.platforms)
     }
 
     fn file_name(&self) -> String {
         let project = self.project.replace('-', "_");
-        format!("{project}-{}-{}-{}.whl", self.version, self.python, self.platform())
+        format!("{project}-{}-{}-{}.whl", self.version, self.python, self.platforms)
     }
 }
 
@@ -119,10 +119,11 @@ mod tests {
             project: "a-library",
             version: "1.2",
             python: "py3-none",
-            architecture: "x86_64",
+            platforms: "manylinux2010_x86_64.manylinux_2_12_x86_64",
             sha256: "",
         };
-        assert_eq!(wheel.file_name(), "a_library-1.2-py3-none-manylinux_2_28_x86_64.whl");
+        assert_eq!(wheel.file_name(), "a_library-1.2-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl");
+        assert_eq!(wheel.platform(), "manylinux_2_12_x86_64");
     }
 
     #[test]

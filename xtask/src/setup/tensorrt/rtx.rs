@@ -21,7 +21,7 @@ const WHEEL: Wheel = Wheel {
     project: "tensorrt-rtx-cu13-libs",
     version: "1.7.1.116",
     python: "py3-none",
-    architecture: "x86_64",
+    platforms: "manylinux_2_28_x86_64",
     sha256: "e3fd45fed001240d63304e77a2d4006319b839994237cb294b6e7ad72acaabcd",
 };
 
