@@ -137,7 +137,11 @@ impl<'a> Builder<'a> {
             Ok(manifest) => Ok(Some(manifest)),
             Err(BundleError::NotABundle { .. }) => Ok(None),
             Err(_) if self.options.force => Ok(None),
-            Err(error) => Err(error),
+            // A build of all stages keeps nothing of an earlier schema; one of some would lose the others.
+            Err(error) => {
+                let earlier = BundleManifest::earlier(bundle).filter(|_| self.options.stages.is_none());
+                earlier.map_or(Err(error), |earlier| Ok(Some(earlier)))
+            }
         }
     }
 }

@@ -117,12 +117,27 @@ impl BundleManifest {
         Ok(manifest)
     }
 
+    /// The files of a bundle of an earlier schema, as a manifest without stages: what a build that replaces it removes.
+    pub(crate) fn earlier(bundle: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(bundle.join(BUNDLE_MANIFEST_FILE)).ok()?;
+        let Earlier { schema, files } = serde_json::from_str(&text).ok()?;
+        let config = serde_json::Value::Null;
+        (schema < BUNDLE_SCHEMA).then(|| Self { schema, preset: None, config, stages: BTreeMap::new(), files })
+    }
+
     /// The variants with the names of stage and variant.
     pub(crate) fn variants(&self) -> impl Iterator<Item = (&str, &str, &BundleVariant)> {
         self.stages
             .iter()
             .flat_map(|(stage, variants)| variants.iter().map(move |(name, variant)| (&**stage, &**name, variant)))
     }
+}
+
+/// What has been the same in every schema.
+#[derive(Deserialize)]
+struct Earlier {
+    schema: u32,
+    files: BTreeMap<RelativePath, FileEntry>,
 }
 
 /// The field that is read before the others, which a newer manifest may lay out differently.

@@ -5,7 +5,9 @@
 mod support;
 
 use egom2p_engine_core::{ComputeCapability, DimRange, EngineError, Profile};
-use egom2p_engines::{BuildOptions, BuildSummary, Builder, BundleError, BundleManifest, ProfileOverrides};
+use egom2p_engines::{
+    BUNDLE_MANIFEST_FILE, BuildOptions, BuildSummary, Builder, BundleError, BundleManifest, ProfileOverrides,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::{FakeBackend, STAGES, contents, export, flip_byte, models::WEIGHTS};
@@ -241,6 +243,30 @@ fn broken_export_manifests_are_refused() {
     }
     fs::write(&file, &good[..good.len() / 2]).unwrap();
     assert!(bench.try_build().unwrap_err().to_string().contains("is not valid: EOF"));
+}
+
+#[test]
+fn a_bundle_of_an_earlier_schema_is_replaced_whole() {
+    let mut bench = Bench::new();
+    bench.build();
+    let file = bench.bundle().join(BUNDLE_MANIFEST_FILE);
+    let good = fs::read_to_string(&file).unwrap();
+    let earlier = good.replace("\"schema\": 2", "\"schema\": 1").replace("\"profiles\"", "\"profile\"");
+    fs::write(&file, &earlier).unwrap();
+    bench.options.stages = Some(vec!["head".to_owned()]);
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("it has schema 1, this program reads 2"), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), earlier, "the other stages are not lost");
+    bench.options.stages = None;
+    bench.backend.version = "1.1".to_owned();
+    let n_files = fs::read_dir(bench.bundle().join("engines")).unwrap().count();
+    assert_eq!(bench.build(), ALL);
+    assert_eq!(
+        fs::read_dir(bench.bundle().join("engines")).unwrap().count(),
+        n_files,
+        "the engines of before are gone"
+    );
+    assert_eq!(bench.build(), NOTHING);
 }
 
 #[test]
