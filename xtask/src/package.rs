@@ -7,7 +7,6 @@ mod elf;
 mod glibc;
 mod interrupt;
 mod manifest;
-mod onnxruntime;
 mod partial;
 mod parts;
 mod readme;
@@ -30,7 +29,8 @@ use self::{
 };
 use crate::{
     console::{failure, print},
-    process, setup,
+    process,
+    setup::{self, onnxruntime},
     workspace::Workspace,
 };
 

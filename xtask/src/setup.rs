@@ -4,7 +4,7 @@ mod debian;
 mod digest;
 mod folder;
 mod nvrtc;
-mod onnxruntime;
+pub(crate) mod onnxruntime;
 mod tensorrt;
 mod wheel;
 

@@ -9,8 +9,8 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{contents::Contents, crates, elf::Elf, glibc, manifest, onnxruntime, parts, size::Size};
-use crate::{console::say, process, workspace::Workspace};
+use super::{contents::Contents, crates, elf::Elf, glibc, manifest, parts, size::Size};
+use crate::{console::say, process, setup::onnxruntime, workspace::Workspace};
 
 /// What the program predicts without egom2p-video, and what `stage` writes.
 const OUTPUTS: [&str; 4] = ["camera.npy", "camera.tum", "gaze.csv", "tokens.safetensors"];

@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 use super::{
     copy,
     glibc::{self, Needs},
-    manifest, onnxruntime,
+    manifest,
     partial::Partial,
     readme::Facts,
 };
-use crate::{console::failure, process};
+use crate::{console::failure, process, setup::onnxruntime};
 
 const NVIDIA: &str = include_str!("get-nvidia-libraries.sh");
 /// Modification times of the bundle's files, which copies do not have.

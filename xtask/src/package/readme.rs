@@ -2,7 +2,8 @@
 
 use std::env;
 
-use super::{glibc, glibc::Needs, onnxruntime};
+use super::{glibc, glibc::Needs};
+use crate::setup::onnxruntime;
 
 /// What the text depends on.
 pub(super) struct Facts<'a> {

@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use anyhow::{Context, Result};
 
 use super::{
-    digest,
+    digest, folder,
     wheel::{self, Member, Wheel},
 };
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The version that the backend is made for.
-const VERSION: &str = "1.31.1";
+/// The version that the backend is made for, and that is packaged.
+pub(crate) const VERSION: &str = "1.31.1";
 
 /// What is fetched for one architecture.
 struct Pin {
@@ -39,24 +39,82 @@ const PINS: [Pin; 2] = [
     },
 ];
 
+/// A text that the licence wants beside the library wherever it is passed on.
+pub(crate) struct Notice {
+    /// Its name in `LICENSES/` of a package.
+    pub(crate) name: &'static str,
+    member: Member<'static>,
+}
+
+/// The texts, which are the same in the wheels of every processor.
+pub(crate) const NOTICES: [Notice; 2] = [
+    Notice {
+        name: "ONNX-Runtime.txt",
+        member: Member {
+            path: "onnxruntime/LICENSE",
+            sha256: "2f07c72751aed99790b8a4869cf2311df85a860b22ded05fa22803587a48922c",
+        },
+    },
+    Notice {
+        name: "ONNX-Runtime-third-parties.txt",
+        member: Member {
+            path: "onnxruntime/ThirdPartyNotices.txt",
+            sha256: "143764b952fdb1a7c69ce653bfba74a7744d6a8a573bfb73e235fba356c83de3",
+        },
+    },
+];
+
+/// Where the library is in `cache/`.
+pub(crate) fn library(workspace: &Workspace) -> PathBuf {
+    workspace.cache().join("onnxruntime").join(VERSION).join(library_name())
+}
+
+/// The folder in `cache/` with the texts by their names, fetched where they are missing or not the pinned ones.
+pub(crate) fn notices(workspace: &Workspace) -> Result<PathBuf> {
+    let target = workspace.cache().join("onnxruntime").join(format!("{VERSION}-notices"));
+    let is_pinned =
+        |notice: &Notice| digest::of_file(&target.join(notice.name)).is_ok_and(|found| found == notice.member.sha256);
+    if NOTICES.iter().all(is_pinned) {
+        return Ok(target);
+    }
+    say(format_args!("fetching the licences of ONNX Runtime {VERSION}"));
+    let file = wheel(pin()?).download(&workspace.downloads())?;
+    folder::replace(&target, |partial| {
+        NOTICES.iter().try_for_each(|notice| wheel::extract(&file, &notice.member, &partial.join(notice.name)))
+    })?;
+    wheel::remove(&file)?;
+    Ok(target)
+}
+
 /// The library in `cache/`, fetched where it is missing or not the pinned one.
 pub(super) fn fetch(workspace: &Workspace) -> Result<PathBuf> {
-    let pin = PINS.iter().find(|pin| pin.architecture == env::consts::ARCH).ok_or_else(|| {
+    let pin = pin()?;
+    let library = library(workspace);
+    if library.is_file() && digest::of_file(&library)? == pin.library_sha256 {
+        return Ok(library);
+    }
+    let folder = library.parent().expect("a file in cache/");
+    fs::create_dir_all(folder)
+        .with_context(|| format!("{} cannot be made\ncheck its permissions", folder.display()))?;
+    say(format_args!("fetching ONNX Runtime {VERSION}"));
+    let file = wheel(pin).download(&workspace.downloads())?;
+    let member = Member { path: &format!("onnxruntime/capi/{}", library_name()), sha256: pin.library_sha256 };
+    wheel::extract(&file, &member, &library)?;
+    wheel::remove(&file)?;
+    Ok(library)
+}
+
+fn pin() -> Result<&'static Pin> {
+    PINS.iter().find(|pin| pin.architecture == env::consts::ARCH).ok_or_else(|| {
         failure(
             format_args!("ONNX Runtime is not pinned for {}: expected x86_64 or aarch64", env::consts::ARCH),
             format_args!("install ONNX Runtime {VERSION} and set ORT_DYLIB_PATH to it"),
         )
-    })?;
-    let name = format!("libonnxruntime.so.{VERSION}");
-    let folder = workspace.cache().join("onnxruntime").join(VERSION);
-    let library = folder.join(&name);
-    if library.is_file() && digest::of_file(&library)? == pin.library_sha256 {
-        return Ok(library);
-    }
-    fs::create_dir_all(&folder)
-        .with_context(|| format!("{} cannot be made\ncheck its permissions", folder.display()))?;
-    say(format_args!("fetching ONNX Runtime {VERSION}"));
-    let wheel = Wheel {
+    })
+}
+
+fn wheel(pin: &Pin) -> Wheel {
+    Wheel {
         title: "ONNX Runtime",
         project: "onnxruntime",
         version: VERSION,
@@ -64,9 +122,8 @@ pub(super) fn fetch(workspace: &Workspace) -> Result<PathBuf> {
         platforms: pin.platforms,
         sha256: pin.wheel_sha256,
     }
-    .download(&workspace.downloads())?;
-    let member = Member { path: &format!("onnxruntime/capi/{name}"), sha256: pin.library_sha256 };
-    wheel::extract(&wheel, &member, &library)?;
-    wheel::remove(&wheel)?;
-    Ok(library)
+}
+
+fn library_name() -> String {
+    format!("libonnxruntime.so.{VERSION}")
 }
