@@ -7,6 +7,25 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// What can go wrong with engines. The text has two lines: what, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// A device cannot be had, or failed.
+    #[error(transparent)]
+    Device(#[from] egom2p_device::DeviceError),
+    /// A session that takes no tensors of a device, or of another.
+    #[error(
+        "this engine does not run on tensors of the device {device}\nbuild the engine with --device cuda for a GPU, or with --device cpu for the processor"
+    )]
+    NotOnDevice {
+        /// The device.
+        device: String,
+    },
+    /// An output whose shape does not follow from the inputs.
+    #[error(
+        "the shape of output {name} does not follow from the inputs\nexport the stage with outputs whose dimensions are those of its inputs"
+    )]
+    UnknownShape {
+        /// The output.
+        name: String,
+    },
     /// The number of elements does not fit the shape.
     #[error("tensor of shape {shape:?} needs {expected} elements, got {got}\npass as many elements as the shape has")]
     TensorLength {

@@ -10,6 +10,7 @@
 mod backend;
 mod comparison;
 mod compile;
+mod device_tensor;
 mod digest;
 mod dims;
 mod engine;
@@ -29,6 +30,7 @@ pub use comparison::{Comparison, ErrorStats, OutputComparison, Tolerance, WorstE
 pub use compile::{
     CompileOptions, ComputeCapability, EngineWeights, HardwareCompatibility, ParseComputeCapabilityError,
 };
+pub use device_tensor::DeviceTensor;
 pub use digest::{Digest, ParseDigestError};
 pub use dims::Dims;
 pub use engine::Engine;
