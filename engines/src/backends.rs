@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// The backends, whether or not this program was built with them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum BackendKind {
-    /// ONNX Runtime, on the processor.
+    /// ONNX Runtime, on the processor or on an NVIDIA GPU.
     #[default]
     OnnxRuntime,
     /// `TensorRT` 10 or 11, for the NVIDIA GPU of the machine that builds.

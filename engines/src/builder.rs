@@ -75,16 +75,17 @@ impl<'a> Builder<'a> {
         Ok(work.summary)
     }
 
-    /// Fails unless the backend reads the export: it was lowered for every reader, or for this backend.
+    /// Fails unless the backend reads the export: it was lowered for every reader, or for this backend on this device.
     fn check_target(&self, exported: &Path, export: &ExportManifest) -> Result<()> {
-        let backend = self.backend.name();
-        if export.target.starts_with("standard-") || export.target.starts_with(&format!("{backend}-")) {
+        let (backend, device) = (self.backend.name(), self.options.device);
+        if export.target.starts_with("standard-") || export.target == format!("{backend}-{device}") {
             return Ok(());
         }
+        let is_other_device = export.target.starts_with(&format!("{backend}-"));
         Err(BundleError::ExportTarget {
             exported: exported.to_owned(),
             target: export.target.clone(),
-            backend: backend.to_owned(),
+            backend: if is_other_device { format!("{backend} on {device}") } else { backend.to_owned() },
         })
     }
 

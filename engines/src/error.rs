@@ -174,7 +174,7 @@ pub enum BundleError {
         exported: PathBuf,
         /// Who it was lowered for.
         target: String,
-        /// Name of the backend.
+        /// Name of the backend, with the device where that is what differs.
         backend: String,
     },
     /// An engine that was built elsewhere stands in for none that is built.

@@ -72,9 +72,16 @@ impl BundleVariant {
     /// The command that builds such an engine.
     pub(crate) fn build_command(&self) -> String {
         let mut command = format!("egom2p build EXPORTED --out BUNDLE --backend {}", self.backend);
-        if let EngineTarget::ComputeCapabilities(capabilities) = &self.target {
-            let capabilities: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
-            command = format!("{command} --compute-capability {}", capabilities.join(","));
+        match &self.target {
+            EngineTarget::Cpu | EngineTarget::Device { .. } => {}
+            // A backend that runs on any GPU also runs without one.
+            EngineTarget::ComputeCapabilities(capabilities) if capabilities.is_empty() => {
+                command = format!("{command} --device {}", self.device);
+            }
+            EngineTarget::ComputeCapabilities(capabilities) => {
+                let capabilities: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
+                command = format!("{command} --compute-capability {}", capabilities.join(","));
+            }
         }
         command
     }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use egom2p_engine_core::{ComputeCapability, DimRange, EngineError, Profile};
+use egom2p_engine_core::{ComputeCapability, Device, DimRange, EngineError, Profile};
 use egom2p_engines::{
     BUNDLE_MANIFEST_FILE, BuildOptions, BuildSummary, Builder, BundleError, BundleManifest, ProfileOverrides,
 };
@@ -341,15 +341,20 @@ fn engines_that_were_built_elsewhere_are_taken_over() {
 
 #[test]
 fn an_export_for_another_backend_is_refused() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let file = bench.exported().join("export.json");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("standard-20", "onnxruntime-cpu")).unwrap();
     let error = bench.try_build().unwrap_err().to_string();
     assert!(error.contains("was exported for onnxruntime-cpu, which fake does not read\n"), "{error}");
     assert!(error.contains("egom2p export WEIGHTS --out DIR --target standard"), "{error}");
-    fs::write(&file, text.replace("standard-20", "fake-gpu")).unwrap();
+    fs::write(&file, text.replace("standard-20", "fake-cpu")).unwrap();
     assert_eq!(bench.build(), ALL);
+    bench.options.device = Device::Cuda;
+    let error = bench.try_build().unwrap_err().to_string();
+    assert!(error.contains("was exported for fake-cpu, which fake on cuda does not read\n"), "{error}");
+    fs::write(&file, text.replace("standard-20", "fake-cuda")).unwrap();
+    assert_eq!(bench.build(), ALL, "engines for another device are other engines");
 }
 
 #[cfg(unix)]

@@ -5,13 +5,16 @@
 
 mod support;
 
-use egom2p_engine_core::{EngineError, SessionOptions, Tensor};
+use egom2p_device::{ComputeDevice, HostDevice, open_cuda};
+use egom2p_engine_core::{Device, EngineError, EngineTarget, SessionOptions, Tensor};
 use egom2p_engines::{
-    BackendKind, BackendOptions, BuildOptions, Builder, Bundle, BundleError, BundleManifest, open_backend,
+    BackendKind, BackendOptions, BuildOptions, Builder, Bundle, BundleError, BundleManifest, BundleVariant,
+    open_backend,
 };
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use support::{FakeBackend, export, flip_byte, models::WEIGHTS};
 use tempfile::TempDir;
 
@@ -23,8 +26,12 @@ fn fake_bundle() -> TempDir {
     folder
 }
 
-/// A bundle of the real backend, or a printed line and `None` where its library is absent.
+/// A bundle of the real backend for the processor, or a printed line and `None` where its library is absent.
 fn real_bundle() -> Option<TempDir> {
+    real_bundle_for(Device::Cpu)
+}
+
+fn real_bundle_for(device: Device) -> Option<TempDir> {
     let backend = open_backend(BackendKind::OnnxRuntime, &BackendOptions::default()).unwrap();
     if let Err(error @ EngineError::LibraryMissing { .. }) = backend.check() {
         eprintln!("skipped: {error}");
@@ -33,7 +40,7 @@ fn real_bundle() -> Option<TempDir> {
     let folder = tempfile::tempdir().unwrap();
     export(&folder.path().join("exported"), "");
     let bundle = folder.path().join("bundle");
-    let summary = Builder::new(&*backend, BuildOptions::default())
+    let summary = Builder::new(&*backend, BuildOptions { device, ..BuildOptions::default() })
         .build(&folder.path().join("exported"), &bundle, &mut ())
         .unwrap();
     assert_eq!(summary.built.len(), 3);
@@ -119,6 +126,32 @@ fn an_engine_of_another_library_version_is_refused() {
     let compatible = manifest.replace("\"version_compatible\": false", "\"version_compatible\": true");
     fs::write(path.join("bundle.json"), compatible.replace(&version, "1.2.3")).unwrap();
     open(&path).unwrap().engine("head", "default").unwrap();
+}
+
+#[test]
+fn a_bundle_for_a_gpu_says_so_and_runs_nowhere_else() {
+    let Some(folder) = real_bundle_for(Device::Cuda) else { return };
+    let path = folder.path().join("moved");
+    fs::rename(folder.path().join("bundle"), &path).unwrap();
+    let head = BundleManifest::read(&path).unwrap().stages["head"]["default"].clone();
+    assert_eq!(head.device, Device::Cuda);
+    assert_eq!(head.target, EngineTarget::ComputeCapabilities(Vec::new()));
+    assert_eq!(head.target.to_string(), "any NVIDIA GPU");
+    assert_eq!(serde_json::from_str::<BundleVariant>(&serde_json::to_string(&head).unwrap()).unwrap(), head);
+
+    let engine = open(&path).unwrap().engine("head", "default").unwrap();
+    let host: Arc<dyn ComputeDevice> = HostDevice::new(1 << 20);
+    let error = engine.session_on(&host, &options()).err().unwrap();
+    assert!(matches!(error, EngineError::NotOnDevice { .. }), "{error}");
+    if open_cuda(0).is_err() {
+        let error = open(&path).unwrap().session("head", "default", &options()).err().unwrap();
+        assert_eq!(error.to_string().lines().count(), 2, "{error}");
+    }
+
+    let manifest = fs::read_to_string(path.join("bundle.json")).unwrap();
+    fs::write(path.join("bundle.json"), manifest.replace(&head.libraries["onnxruntime"], "1.2.3")).unwrap();
+    let error = open(&path).unwrap().engine("head", "default").err().unwrap();
+    assert!(error.to_string().contains("--backend onnxruntime --device cuda\""), "{error}");
 }
 
 #[test]

@@ -17,3 +17,21 @@ extern "C" __global__ void __launch_bounds__(N_THREADS)
     long long outcome = sample_row(memory, logits + (u64)row * arguments.n_vocabulary, row, arguments);
     if (threadIdx.x == 0) outcomes[row] = outcome;
 }
+
+// gathered[i] = table[indices[i]], or 0 outside of the table. Any grid.
+extern "C" __global__ void egom2p_gather(long long* gathered, const long long* table, u64 n_table,
+                                         const long long* indices, u64 n_indices) {
+    u64 n_threads = (u64)gridDim.x * blockDim.x;
+    for (u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x; i < n_indices; i += n_threads) {
+        gathered[i] = gathered_token(table, n_table, indices[i]);
+    }
+}
+
+// table[indices[i]] = values[i] for values from 0 on and indices inside of the table, which are distinct. Any grid.
+extern "C" __global__ void egom2p_scatter(long long* table, u64 n_table, const long long* indices,
+                                          const long long* values, u64 n_indices) {
+    u64 n_threads = (u64)gridDim.x * blockDim.x;
+    for (u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x; i < n_indices; i += n_threads) {
+        scatter_token(table, n_table, indices[i], values[i]);
+    }
+}

@@ -7,6 +7,7 @@
 #include "../cuda/noise.cuh"
 #include "../cuda/guidance.cuh"
 #include "../cuda/sampler.cuh"
+#include "../cuda/tokens.cuh"
 
 extern "C" {
 
@@ -19,6 +20,16 @@ void egom2p_host_sample(long long* outcomes, const float* logits, const SampleAr
     for (u32 row = 0; row < n_rows; ++row) {
         outcomes[row] = sample_row(memory, logits + (u64)row * arguments->n_vocabulary, row, *arguments);
     }
+}
+
+void egom2p_host_gather(long long* gathered, const long long* table, u64 n_table, const long long* indices,
+                        u64 n_indices) {
+    for (u64 i = 0; i < n_indices; ++i) gathered[i] = gathered_token(table, n_table, indices[i]);
+}
+
+void egom2p_host_scatter(long long* table, u64 n_table, const long long* indices, const long long* values,
+                         u64 n_indices) {
+    for (u64 i = 0; i < n_indices; ++i) scatter_token(table, n_table, indices[i], values[i]);
 }
 
 float egom2p_host_noise_of(float uniform) { return noise_of(uniform); }

@@ -14,6 +14,20 @@ mod c {
             arguments: *const SampleArguments,
             n_rows: u32,
         );
+        pub(super) fn egom2p_host_gather(
+            gathered: *mut i64,
+            table: *const i64,
+            n_table: u64,
+            indices: *const i64,
+            n_indices: u64,
+        );
+        pub(super) fn egom2p_host_scatter(
+            table: *mut i64,
+            n_table: u64,
+            indices: *const i64,
+            values: *const i64,
+            n_indices: u64,
+        );
         pub(super) fn egom2p_host_noise_of(uniform: f32) -> f32;
         pub(super) fn egom2p_host_sizeof_sample_arguments() -> u64;
     }
@@ -43,6 +57,32 @@ pub fn sample(logits: &[f32], arguments: &SampleArguments) -> Option<Vec<Outcome
     // layout of the C struct (`SampleArguments` is repr(C); a test compares the sizes).
     unsafe { c::egom2p_host_sample(codes.as_mut_ptr(), logits.as_ptr(), arguments, n_rows) };
     codes.into_iter().map(Outcome::from_code).collect()
+}
+
+/// `table[indices[i]]`, or 0 where the table has no such element.
+pub fn gather(table: &[i64], indices: &[i64]) -> Vec<i64> {
+    let mut gathered = vec![0_i64; indices.len()];
+    let (n_table, n_indices) = (table.len() as u64, indices.len() as u64);
+    // SAFETY: the pointers are valid for that many values; indices are compared with the table's length.
+    unsafe {
+        c::egom2p_host_gather(gathered.as_mut_ptr(), table.as_ptr(), n_table, indices.as_ptr(), n_indices);
+    }
+    gathered
+}
+
+/// `table[indices[i]] = values[i]` for values from 0 on and indices inside of the table; `None` where the lengths
+/// differ.
+pub fn scatter(table: &mut [i64], indices: &[i64], values: &[i64]) -> Option<()> {
+    if indices.len() != values.len() {
+        return None;
+    }
+    let (n_table, n_indices) = (table.len() as u64, indices.len() as u64);
+    // SAFETY: the pointers are valid for that many values, the slices do not overlap, and indices are compared with the
+    // table's length.
+    unsafe {
+        c::egom2p_host_scatter(table.as_mut_ptr(), n_table, indices.as_ptr(), values.as_ptr(), n_indices);
+    }
+    Some(())
 }
 
 /// The noise that belongs to a uniform value in [2^-31, 1].

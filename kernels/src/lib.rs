@@ -1,7 +1,9 @@
-//! CUDA sources for decoding on the device: guidance on hidden states, and the draw of a token per row of logits.
+//! CUDA sources for decoding on the device: guidance on hidden states, the draw of a token per row of logits, and
+//! tokens gathered from and scattered to their places.
 //!
-//! [`Kernels::source`] is one text that includes nothing, for NVRTC with [`Kernels::OPTIONS`]; [`Launch`] says how its
-//! entries are launched. No CUDA toolkit takes part. The algorithms are written in phases of a block of threads
+//! [`Kernels::ptx`] is what a driver loads; [`Launch`] says how its entries are launched. It is compiled from
+//! [`Kernels::source`], one text that includes nothing, by NVRTC with [`Kernels::OPTIONS`] (`ptx/README.md`). No CUDA
+//! toolkit takes part. The algorithms are written in phases of a block of threads
 //! (`cuda/block.cuh`), so that the feature `host` can compile the same text as C++17 and run it thread after thread.
 //!
 //! # The draw
@@ -67,7 +69,14 @@ impl Kernels {
         &["--std=c++17", "--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true"];
 
     /// The entries of the compiled module.
-    pub const ENTRIES: &'static [&'static str] = &["egom2p_guide", "egom2p_sample"];
+    pub const ENTRIES: &'static [&'static str] = &["egom2p_guide", "egom2p_sample", "egom2p_gather", "egom2p_scatter"];
+
+    /// The oldest CUDA version, major and minor, whose driver reads [`Kernels::ptx`]: that of the compiler.
+    pub const NEEDED_DRIVER: (u32, u32) = (13, 0);
+
+    /// The lowest compute capability, major and minor, that [`Kernels::ptx`] is for. Drivers compile it for any
+    /// newer GPU.
+    pub const NEEDED_COMPUTE_CAPABILITY: (u32, u32) = (8, 0);
 
     /// One CUDA C++ source that includes nothing.
     pub const fn source() -> &'static str {
@@ -77,7 +86,32 @@ impl Kernels {
             include_str!("../cuda/noise.cuh"),
             include_str!("../cuda/guidance.cuh"),
             include_str!("../cuda/sampler.cuh"),
+            include_str!("../cuda/tokens.cuh"),
             include_str!("../cuda/entries.cuh"),
         )
+    }
+
+    /// The source compiled to PTX, the portable assembly that a driver compiles for its GPU.
+    pub const fn ptx() -> &'static str {
+        include_str!("../ptx/egom2p.ptx")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kernels, SampleArguments};
+
+    #[test]
+    fn the_stored_ptx_needs_what_is_said() {
+        let (major, minor) = Kernels::NEEDED_COMPUTE_CAPABILITY;
+        assert!(Kernels::ptx().contains(&format!(".target sm_{major}{minor}\n")));
+        let (major, minor) = Kernels::NEEDED_DRIVER;
+        assert!(Kernels::ptx().contains(&format!("release {major}.{minor},")));
+        let found: Vec<&str> = Kernels::ptx()
+            .lines()
+            .filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('('))
+            .collect();
+        assert_eq!(found, Kernels::ENTRIES);
+        assert!(Kernels::ptx().contains(&format!("egom2p_sample_param_2[{}]", size_of::<SampleArguments>())));
     }
 }

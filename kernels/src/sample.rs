@@ -79,6 +79,17 @@ impl Outcome {
             token => u32::try_from(token).ok().map(Self::Token),
         }
     }
+
+    /// What the kernel writes for it.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Token(token) => i64::from(token),
+            Self::NanLogit => -1,
+            Self::InfiniteLogit => -2,
+            Self::NoFiniteLogit => -3,
+            Self::Undecided => -4,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +109,8 @@ mod tests {
         assert_eq!(Outcome::from_code(-4), Some(Outcome::Undecided));
         assert_eq!(Outcome::from_code(-5), None);
         assert_eq!(Outcome::from_code(1 << 32), None);
+        for code in -4..3 {
+            assert_eq!(Outcome::from_code(code).map(Outcome::code), Some(code));
+        }
     }
 }

@@ -7,7 +7,7 @@ use egom2p::decoding::{
 };
 use egom2p_kernels::{
     Outcome, SampleArguments,
-    host::{guide, noise_of, sample, sizeof_sample_arguments},
+    host::{gather, guide, noise_of, sample, scatter, sizeof_sample_arguments},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -96,6 +96,35 @@ proptest! {
         let same = conditional.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan());
         prop_assert!(same);
     }
+
+    #[test]
+    fn tokens_are_gathered_from_their_places(
+        table in prop::collection::vec(any::<i64>(), 0..50),
+        indices in prop::collection::vec(place(), 0..200),
+    ) {
+        let element = |&index: &i64| usize::try_from(index).ok().and_then(|index| table.get(index)).copied().unwrap_or(0);
+        let expected: Vec<i64> = indices.iter().map(element).collect();
+        prop_assert_eq!(gather(&table, &indices), expected);
+    }
+
+    #[test]
+    fn tokens_are_scattered_to_their_places(
+        table in prop::collection::vec(any::<i64>(), 0..50),
+        tokens in prop::collection::btree_map(place(), prop_oneof![4 => 0..64_000_i64, 1 => any::<i64>()], 0..60),
+    ) {
+        let (indices, values): (Vec<i64>, Vec<i64>) = tokens.iter().unzip();
+        let mut scattered = table.clone();
+        scatter(&mut scattered, &indices, &values).expect("equal lengths");
+        for (place, (&after, &before)) in (0_i64..).zip(scattered.iter().zip(&table)) {
+            let written = tokens.get(&place).copied().filter(|&value| value >= 0);
+            prop_assert_eq!(after, written.unwrap_or(before));
+        }
+    }
+}
+
+/// Places of small tables, beside them, and the ends of the type.
+fn place() -> impl Strategy<Value = i64> {
+    prop_oneof![8 => -3..60_i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX)]
 }
 
 #[test]
@@ -223,4 +252,5 @@ fn sizes_that_do_not_fit_are_refused() {
     let arguments = SampleArguments::new(3, 1.0, 0.5, 0, 7, 0).expect("in range");
     assert!(sample(&[0.0; 4], &arguments).is_none());
     assert!(guide(&mut [0.0], &[], 2.0).is_none());
+    assert!(scatter(&mut [0], &[0], &[]).is_none());
 }

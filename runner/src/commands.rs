@@ -8,6 +8,7 @@ mod decoding;
 mod doctor;
 mod engines;
 mod export;
+mod gpu_check;
 mod import;
 mod inspect;
 mod run;
@@ -44,6 +45,8 @@ enum Command {
     Build(build::Args),
     /// Measure a bundle on this machine: every engine, whole clips, and the machine itself
     Bench(bench::Args),
+    /// Hold a bundle against results of the processor, and then measure it
+    GpuCheck(gpu_check::Args),
     /// Run one stage on tensors from a file
     Stage(stage::Args),
     /// Compare two files of tensors or the outputs of two runs
@@ -68,6 +71,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Build(args) => build::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::GpuCheck(args) => gpu_check::run(&args),
             Command::Stage(args) => stage::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Inspect(args) => inspect::run(&args),

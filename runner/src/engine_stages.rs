@@ -44,10 +44,7 @@ impl EngineStages {
 
     /// Fails unless the bundle has every one of these stages, so that nothing is computed in vain.
     pub fn require(&self, stages: impl IntoIterator<Item = Stage>) -> Result<(), StagesError> {
-        match stages.into_iter().find(|stage| !self.bundle.has_stage(stage.name())) {
-            Some(stage) => Err(missing(stage)),
-            None => Ok(()),
-        }
+        require(&self.bundle, stages)
     }
 
     /// What the calls of every engine took since the last call of this function.
@@ -98,6 +95,15 @@ impl Stages for EngineStages {
     }
 }
 
-fn missing(stage: Stage) -> StagesError {
+/// Fails unless a bundle has every one of these stages, so that nothing is computed in vain.
+pub fn require(bundle: &Bundle, stages: impl IntoIterator<Item = Stage>) -> Result<(), StagesError> {
+    match stages.into_iter().find(|stage| !bundle.has_stage(stage.name())) {
+        Some(stage) => Err(missing(stage)),
+        None => Ok(()),
+    }
+}
+
+/// A bundle without a stage.
+pub(crate) fn missing(stage: Stage) -> StagesError {
     StagesError::Missing { stage: stage.name(), file: stage.weights_file().file_name() }
 }

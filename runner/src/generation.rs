@@ -1,24 +1,24 @@
 //! The decoding loop: from the tokens of some modalities to the tokens of others (specification section 4).
 
+mod plan;
 mod report;
 mod settings;
 mod visible;
 
 use std::time::Instant;
 
+use egom2p_device::DeviceError;
 use egom2p_engine_core::{EngineError, Tensor};
 use egom2p_model::{Modality, ModelConfig, Stage};
 
+pub(crate) use self::plan::{Encoding, GenerationPlan, PlannedStep};
 use self::visible::Visible;
 pub use self::{
     report::{StepReport, StepSecs},
     settings::{Chaining, GenerationSettings, GuidanceOn, TargetSettings},
 };
 use crate::{
-    decoding::{
-        DecodingError, DecodingStep, ExponentialNoise, Logits, RoarStep, Sampler, SamplerSettings, TargetPlan,
-        chain_steps, guide,
-    },
+    decoding::{DecodingError, Logits, guide},
     stages::{Stages, StagesError, expect_shape},
 };
 
@@ -73,6 +73,24 @@ pub enum GenerationError {
         /// The modality.
         modality: &'static str,
     },
+    /// A clip with other inputs than a pipeline was made for.
+    #[error("a clip brings {actual}, expected {expected}\ngive every clip the inputs that were planned")]
+    Inputs {
+        /// What was planned.
+        expected: String,
+        /// What came.
+        actual: String,
+    },
+    /// No clips, or more than a pipeline was made for.
+    #[error(
+        "{actual} clips are to be decoded together, expected 1 to {expected}\nuse a larger --batch, or fewer clips at a time"
+    )]
+    Batch {
+        /// The most.
+        expected: usize,
+        /// What came.
+        actual: usize,
+    },
     /// A guidance weight that is not a number.
     #[error("guidance is {weight}, expected a finite number\npass a weight such as 2, or 1 to turn guidance off")]
     Guidance {
@@ -88,6 +106,21 @@ pub enum GenerationError {
     /// A tensor is not what it should be.
     #[error(transparent)]
     Tensor(#[from] EngineError),
+    /// A device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+impl GenerationError {
+    /// The failure of a device that is behind it, if one is.
+    pub fn device(&self) -> Option<&DeviceError> {
+        match self {
+            Self::Device(error)
+            | Self::Tensor(EngineError::Device(error))
+            | Self::Stages(StagesError::Engine(EngineError::Device(error))) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Decodes every target of `settings` from the tokens in `given`; `observe` sees every step when it is done.
@@ -101,119 +134,108 @@ pub fn generate(
     settings: &GenerationSettings,
     observe: &mut dyn FnMut(&StepReport),
 ) -> Result<Generated, GenerationError> {
-    check_names(given, settings)?;
-    check_guidance(settings)?;
-    let steps = plan(config, settings)?;
-    let mut condition = Vec::new();
-    for ModalityTokens { modality, tokens } in given {
-        check_tokens(config, *modality, tokens)?;
-        condition.push((*modality, tokens.iter().copied().map(Some).collect()));
+    let names: Vec<Modality> = given.iter().map(|given| given.modality).collect();
+    let plan = GenerationPlan::new(config, &names, settings)?;
+    let mut tokens = Modality::ALL.map(|modality| vec![0; config.n_tokens(modality)]);
+    for given in given {
+        check_tokens(config, given)?;
+        tokens[given.modality.index()].clone_from(&given.tokens);
     }
-    let mut state = State { stages, config, settings, condition, encoded_condition: None };
-    let mut generated = Generated { targets: Vec::new(), steps: Vec::new() };
-    for (index, target) in settings.targets.iter().enumerate() {
-        let mut tokens = vec![None; config.n_tokens(target.modality)];
-        for (step, drawn) in steps.iter().filter(|step| step.target == index).enumerate() {
-            let report = state.step(target, &mut tokens, step, drawn)?;
-            observe(&report);
-            generated.steps.push(report);
-        }
-        generated
-            .targets
-            .push(ModalityTokens { modality: target.modality, tokens: tokens.iter().copied().flatten().collect() });
-        if settings.chaining == Chaining::Growing {
-            state.condition.push((target.modality, tokens));
-        }
+    let mut state = State { stages, config, settings, tokens, kept: None };
+    let mut steps = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let report = state.step(step)?;
+        observe(&report);
+        steps.push(report);
     }
-    Ok(generated)
+    let mut tokens = state.tokens;
+    let targets = settings.targets.iter().map(|target| ModalityTokens {
+        modality: target.modality,
+        tokens: std::mem::take(&mut tokens[target.modality.index()]),
+    });
+    Ok(Generated { targets: targets.collect(), steps })
 }
 
 /// How many steps a generation takes, for progress.
 pub fn n_steps(config: &ModelConfig, settings: &GenerationSettings) -> Result<usize, GenerationError> {
-    Ok(plan(config, settings)?.len())
+    Ok(plan::decoding_steps(config, settings)?.len())
 }
 
 struct State<'a> {
     stages: &'a mut dyn Stages,
     config: &'a ModelConfig,
     settings: &'a GenerationSettings,
-    condition: Vec<(Modality, Vec<Option<i64>>)>,
-    /// The latest encoding of a condition alone: the first step of the next target may see the same tokens.
-    encoded_condition: Option<(Visible, Tensor)>,
+    /// Of every modality, by its index; what stands where nothing was decoded is never read.
+    tokens: [Vec<i64>; Modality::ALL.len()],
+    /// The latest encoding of a condition alone.
+    kept: Option<Tensor>,
 }
 
 impl State<'_> {
-    fn step(
-        &mut self,
-        target: &TargetSettings,
-        tokens: &mut [Option<i64>],
-        step: usize,
-        drawn: &DecodingStep,
-    ) -> Result<StepReport, GenerationError> {
+    fn step(&mut self, step: &PlannedStep) -> Result<StepReport, GenerationError> {
         let mut secs = StepSecs::default();
-        let decoded: Vec<bool> = tokens.iter().map(Option::is_some).collect();
-        let RoarStep { positions, noise } = RoarStep::new(drawn.seed, &decoded, drawn.n_tokens);
-        let queries: Vec<i64> = positions.iter().map(|&position| position as i64).collect();
-
-        let condition = self.condition.iter().map(|(modality, tokens)| (*modality, tokens.as_slice()));
-        let visible = Visible::of(condition.chain([(target.modality, &*tokens)]));
-        let guided = (target.guidance - 1.0).abs() > f32::EPSILON && !self.condition.is_empty();
-        let unconditional = guided.then(|| Visible::of([(target.modality, &*tokens)]));
-
-        let (hidden, shared_encoding) = self.pass(target.modality, &visible, &queries, step == 0, &mut secs)?;
-        let hidden_unconditional = match &unconditional {
-            Some(visible) => Some(self.pass(target.modality, visible, &queries, false, &mut secs)?.0),
-            None => None,
-        };
-        let sampler = SamplerSettings { temperature: drawn.temperature, ..target.sampler };
-        let sampler = Sampler::new(&sampler, self.config.vocabulary(target.modality), self.settings.n_threads)?;
-        let tokens_drawn = self.draw(target, &sampler, &noise, hidden, hidden_unconditional, &mut secs)?;
-        for (&position, &token) in positions.iter().zip(&tokens_drawn) {
-            tokens[position] = Some(token);
+        let tokens = if step.queries.is_empty() { Vec::new() } else { self.decode(step, &mut secs)? };
+        let all = &mut self.tokens[step.modality.index()];
+        for (&position, &token) in step.queries.iter().zip(&tokens) {
+            all[position] = token;
         }
-        Ok(StepReport {
-            modality: target.modality,
-            step,
-            seed: drawn.seed,
-            visible: visible.len(),
-            visible_unconditional: unconditional.map(|visible| visible.len()),
-            positions: queries,
-            tokens: tokens_drawn,
-            shared_encoding,
-            secs,
-        })
+        Ok(StepReport::new(step, self.config, tokens, secs))
     }
 
-    /// Hidden states `[queries, dim]`, given what is visible, and whether the encoding was at hand.
-    fn pass(
-        &mut self,
-        modality: Modality,
-        visible: &Visible,
-        queries: &[i64],
-        keep: bool,
-        secs: &mut StepSecs,
-    ) -> Result<(Vec<f32>, bool), GenerationError> {
+    /// One token per query.
+    fn decode(&mut self, step: &PlannedStep, secs: &mut StepSecs) -> Result<Vec<i64>, GenerationError> {
         let started = Instant::now();
-        let known = self.encoded_condition.take_if(|(known, _)| known == visible);
-        let shared = known.is_some();
-        let context = match known {
-            Some((_, context)) => context,
-            None if visible.is_empty() => Tensor::f32([1, 0, self.config.dim], Vec::new())?,
-            None => {
-                let inputs = visible.inputs()?;
-                self.stages.run_one(Stage::Encoder, &inputs.each_ref().map(|(name, tensor)| (*name, tensor)))?
-            }
+        let decoded = if step.encodes_decoded() { Some(self.encode(step.decoded_places())?) } else { None };
+        let context = match step.encoding {
+            Encoding::Nothing => self.nothing()?,
+            Encoding::Kept => self.kept.take().ok_or_else(|| StagesError::Outputs { stage: Stage::Encoder.name() })?,
+            Encoding::Condition => self.encode(step.condition_places(self.config))?,
+            Encoding::Whole => self.encode(step.condition_places(self.config).chain(step.decoded_places()))?,
+            Encoding::Joined => self.join(decoded.as_ref())?,
         };
         secs.encoder += started.elapsed().as_secs_f64();
+        let hidden = self.pass(step, &context, secs)?;
+        if matches!(step.encoding, Encoding::Condition | Encoding::Kept) {
+            self.kept = Some(context);
+        }
+        let hidden_unconditional = match (step.guided, decoded) {
+            (true, Some(context)) => Some(self.pass(step, &context, secs)?),
+            (true, None) => Some(self.pass(step, &self.nothing()?, secs)?),
+            (false, _) => None,
+        };
+        self.draw(step, hidden, hidden_unconditional, secs)
+    }
 
+    /// Encoder states `[1, visible, dim]` of the tokens at these places.
+    fn encode(&mut self, places: impl Iterator<Item = (Modality, usize)>) -> Result<Tensor, GenerationError> {
+        let inputs = Visible::of(places, &self.tokens).inputs()?;
+        Ok(self.stages.run_one(Stage::Encoder, &inputs.each_ref().map(|(name, tensor)| (*name, tensor)))?)
+    }
+
+    /// The encoder states of no tokens.
+    fn nothing(&self) -> Result<Tensor, EngineError> {
+        Tensor::f32([1, 0, self.config.dim], Vec::new())
+    }
+
+    /// The kept encoder states of the condition, followed by those of decoded tokens.
+    fn join(&self, decoded: Option<&Tensor>) -> Result<Tensor, GenerationError> {
+        let parts = self.kept.as_ref().zip(decoded).and_then(|(kept, own)| kept.as_f32().zip(own.as_f32()));
+        let (kept, own) = parts.ok_or_else(|| StagesError::Outputs { stage: Stage::Encoder.name() })?;
+        let values = [kept, own].concat();
+        Ok(Tensor::f32([1, values.len() / self.config.dim, self.config.dim], values)?)
+    }
+
+    /// Hidden states `[queries, dim]`, given the encoder states of what is visible.
+    fn pass(&mut self, step: &PlannedStep, context: &Tensor, secs: &mut StepSecs) -> Result<Vec<f32>, GenerationError> {
         let started = Instant::now();
-        let n_queries = queries.len();
-        let visible_mask = Tensor::bool([1, visible.len()], vec![true; visible.len()])?;
-        let modality_ids = Tensor::i64([1, n_queries], vec![modality.index() as i64; n_queries])?;
-        let position_ids = Tensor::i64([1, n_queries], queries.to_vec())?;
+        let (n_visible, n_queries) = (context.shape().get(1).copied().unwrap_or_default(), step.queries.len());
+        let queries: Vec<i64> = step.queries.iter().map(|&position| position as i64).collect();
+        let visible_mask = Tensor::bool([1, n_visible], vec![true; n_visible])?;
+        let modality_ids = Tensor::i64([1, n_queries], vec![step.modality.index() as i64; n_queries])?;
+        let position_ids = Tensor::i64([1, n_queries], queries)?;
         let query_mask = Tensor::bool([1, n_queries], vec![true; n_queries])?;
         let inputs = [
-            ("context", &context),
+            ("context", context),
             ("visible_mask", &visible_mask),
             ("modality", &modality_ids),
             ("position", &position_ids),
@@ -222,22 +244,18 @@ impl State<'_> {
         let hidden = self.stages.run_one(Stage::Decoder, &inputs)?;
         let hidden = floats(Stage::Decoder, hidden, &[1, n_queries, self.config.dim])?;
         secs.decoder += started.elapsed().as_secs_f64();
-        if keep || shared {
-            self.encoded_condition = Some((visible.clone(), context));
-        }
-        Ok((hidden, shared))
+        Ok(hidden)
     }
 
     /// One token per query. The head runs over a bounded number of rows at a time.
     fn draw(
         &mut self,
-        target: &TargetSettings,
-        sampler: &Sampler,
-        noise: &ExponentialNoise,
+        step: &PlannedStep,
         mut hidden: Vec<f32>,
         unconditional: Option<Vec<f32>>,
         secs: &mut StepSecs,
     ) -> Result<Vec<i64>, GenerationError> {
+        let target = &self.settings.targets[step.target];
         let (dim, weight) = (self.config.dim, target.guidance);
         let unconditional = match (unconditional, target.guidance_on) {
             (Some(unconditional), GuidanceOn::Logits) => {
@@ -259,7 +277,7 @@ impl State<'_> {
                 None => Logits::Plain(&conditional),
             };
             let started = Instant::now();
-            tokens.extend(sampler.sample(logits, noise, first_query)?.into_iter().map(|draw| draw.token));
+            tokens.extend(step.sampler.sample(logits, &step.noise, first_query)?.into_iter().map(|draw| draw.token));
             secs.sampling += started.elapsed().as_secs_f64();
         }
         Ok(tokens)
@@ -278,48 +296,10 @@ impl State<'_> {
     }
 }
 
-/// The steps of every target. Independent targets count theirs from 0.
-fn plan(config: &ModelConfig, settings: &GenerationSettings) -> Result<Vec<DecodingStep>, DecodingError> {
-    let plan = |target: &TargetSettings| TargetPlan {
-        n_tokens: config.n_tokens(target.modality),
-        n_steps: target.n_steps,
-        schedule: target.schedule,
-        temperature: target.sampler.temperature,
-        temperature_schedule: target.temperature_schedule,
-    };
-    let plans: Vec<TargetPlan> = settings.targets.iter().map(plan).collect();
-    match settings.chaining {
-        Chaining::Growing => chain_steps(&plans, settings.seed),
-        Chaining::Independent => {
-            let steps = plans.iter().enumerate().map(|(target, plan)| {
-                let steps = chain_steps(std::slice::from_ref(plan), settings.seed)?;
-                Ok(steps.into_iter().map(move |step| DecodingStep { target, ..step }))
-            });
-            Ok(steps.collect::<Result<Vec<_>, DecodingError>>()?.into_iter().flatten().collect())
-        }
-    }
-}
-
-fn check_names(given: &[ModalityTokens], settings: &GenerationSettings) -> Result<(), GenerationError> {
-    let mut seen = [false; Modality::ALL.len()];
-    let names = given.iter().map(|given| given.modality).chain(settings.targets.iter().map(|target| target.modality));
-    for modality in names {
-        if std::mem::replace(&mut seen[modality.index()], true) {
-            return Err(GenerationError::Twice { modality: modality.name() });
-        }
-    }
-    Ok(())
-}
-
-fn check_guidance(settings: &GenerationSettings) -> Result<(), GenerationError> {
-    match settings.targets.iter().find(|target| !target.guidance.is_finite()) {
-        Some(target) => Err(GenerationError::Guidance { weight: target.guidance }),
-        None => Ok(()),
-    }
-}
-
-fn check_tokens(config: &ModelConfig, modality: Modality, tokens: &[i64]) -> Result<(), GenerationError> {
-    let (expected, vocabulary) = (config.n_tokens(modality), config.vocabulary(modality));
+/// Fails unless there is one token of the vocabulary per position.
+pub(crate) fn check_tokens(config: &ModelConfig, given: &ModalityTokens) -> Result<(), GenerationError> {
+    let ModalityTokens { modality, tokens } = given;
+    let (expected, vocabulary) = (config.n_tokens(*modality), config.vocabulary(*modality));
     if tokens.len() != expected {
         return Err(GenerationError::Count { modality: modality.name(), expected, actual: tokens.len() });
     }

@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
+use egom2p_device::DeviceError;
+use egom2p_engine_core::EngineError;
 use egom2p_model::{Modality, ModelConfig, Stage};
 
 use crate::{
     frames::Frames,
     generation::{Generated, GenerationError, GenerationSettings, ModalityTokens, StepReport, generate},
     motion,
-    stages::Stages,
-    tokenizer::{DecodedVideo, TokenizerError, detokenize_motion, detokenize_video, tokenize_video},
+    stages::{Stages, StagesError},
+    tokenizer::{Decoded, DecodedVideo, TokenizerError, detokenize_motion, detokenize_video, tokenize_video},
 };
 
 /// The stages of the decoding loop: done with before tokens become pixels, which takes gigabytes of its own.
@@ -94,25 +96,47 @@ pub fn predict(
     secs.generate = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
-    let (mut camera, mut gaze, mut depth, mut rgb) = (None, None, None, None);
-    for ModalityTokens { modality, tokens } in &generated.targets {
-        match modality {
-            Modality::Camera => {
-                let normalised = detokenize_motion(stages, config, *modality, tokens)?;
-                camera = Some(motion::denormalise_camera(&normalised)?);
-            }
-            Modality::Gaze => {
-                let normalised = detokenize_motion(stages, config, *modality, tokens)?;
-                gaze = Some(motion::denormalise_gaze(&normalised)?);
-            }
-            Modality::Depth => {
-                let video = detokenize_video(stages, config, tokens)?;
-                depth = Some(DecodedVideo { frames: video.frames.grey(), ..video });
-            }
-            Modality::Rgb => rgb = Some(detokenize_video(stages, config, tokens)?),
-        }
+    let mut prediction =
+        Prediction { given: tokens, generated, camera: None, gaze: None, depth: None, rgb: None, secs };
+    for index in 0..prediction.generated.targets.len() {
+        let ModalityTokens { modality, tokens } = &prediction.generated.targets[index];
+        let (modality, decoded) = if modality.is_video() {
+            (*modality, Decoded::Video(detokenize_video(stages, config, tokens)?))
+        } else {
+            (*modality, Decoded::Motion(detokenize_motion(stages, config, *modality, tokens)?))
+        };
+        prediction.take(modality, decoded)?;
     }
     stages.release(Stage::VideoDecoder);
-    secs.detokenize = started.elapsed().as_secs_f64();
-    Ok(Prediction { given: tokens, generated, camera, gaze, depth, rgb, secs })
+    prediction.secs.detokenize = started.elapsed().as_secs_f64();
+    Ok(prediction)
+}
+
+impl Prediction {
+    /// Takes over what the tokens of a modality describe.
+    pub(crate) fn take(&mut self, modality: Modality, decoded: Decoded) -> Result<(), PipelineError> {
+        match (modality, decoded) {
+            (Modality::Depth, Decoded::Video(video)) => {
+                self.depth = Some(DecodedVideo { frames: video.frames.grey(), ..video });
+            }
+            (_, Decoded::Video(video)) => self.rgb = Some(video),
+            (Modality::Gaze, Decoded::Motion(normalised)) => self.gaze = Some(motion::denormalise_gaze(&normalised)?),
+            (_, Decoded::Motion(normalised)) => self.camera = Some(motion::denormalise_camera(&normalised)?),
+        }
+        Ok(())
+    }
+}
+
+impl PipelineError {
+    /// The failure of a device that is behind it, if one is.
+    pub fn device(&self) -> Option<&DeviceError> {
+        match self {
+            Self::Generation(error) => error.device(),
+            Self::Tokenizer(
+                TokenizerError::Tensor(EngineError::Device(error))
+                | TokenizerError::Stages(StagesError::Engine(EngineError::Device(error))),
+            ) => Some(error),
+            Self::Tokenizer(_) | Self::Motion(_) => None,
+        }
+    }
 }

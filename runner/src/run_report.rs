@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use egom2p_device::{DeviceFacts, DeviceKind};
 use egom2p_model::{Stage, Variant};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,7 @@ pub fn settings(settings: &GenerationSettings) -> Value {
     json!({
         "seed": settings.seed,
         "chaining": settings.chaining.name(),
+        "reuse_encoder": settings.reuse_encoder,
         "targets": settings.targets.iter().map(target).collect::<Vec<_>>(),
     })
 }
@@ -42,6 +44,21 @@ pub fn engines(timings: &BTreeMap<(Stage, Variant), EngineTiming>) -> Value {
         (format!("{stage}.{variant}"), value)
     };
     Value::Object(timings.iter().map(engine).collect::<Map<_, _>>())
+}
+
+/// A GPU, and how many clips it decoded together.
+pub fn gpu(facts: &DeviceFacts, n_together: usize) -> Value {
+    let version = |version: Option<(u32, u32)>| version.map(|(major, minor)| format!("{major}.{minor}"));
+    json!({
+        "name": facts.name,
+        "ordinal": match facts.kind {
+            DeviceKind::Cuda(ordinal) => Some(ordinal),
+            DeviceKind::Host => None,
+        },
+        "compute_capability": version(facts.compute_capability),
+        "driver": version(facts.driver),
+        "clips_together": n_together,
+    })
 }
 
 /// The largest memory that this process has had so far, in bytes, where the system tells it.

@@ -46,12 +46,49 @@ pub struct DecodedVideo {
     pub luminance: Vec<f32>,
 }
 
-/// The tokens of a clip, `t`, `h`, `w` order, `w` fastest.
-pub fn tokenize_video(
-    stages: &mut dyn Stages,
-    config: &ModelConfig,
-    frames: &Frames,
-) -> Result<Vec<i64>, TokenizerError> {
+/// What the tokens of one modality of a clip describe.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Decoded {
+    /// A sequence, normalised: `[samples, channels]`, 9 or 2 channels.
+    Motion(Vec<f32>),
+    /// A video of depth or RGB.
+    Video(DecodedVideo),
+}
+
+impl Decoded {
+    /// Reads what the detokenizer of a modality gave for one clip.
+    pub(crate) fn new(config: &ModelConfig, modality: Modality, output: Tensor) -> Result<Self, TokenizerError> {
+        Ok(if modality.is_video() {
+            Self::Video(decoded_video(config, &output)?)
+        } else {
+            Self::Motion(decoded_motion(config, modality, output)?)
+        })
+    }
+}
+
+/// The shape of what the detokenizer of a modality gives for one clip.
+pub(crate) fn decoded_shape(config: &ModelConfig, modality: Modality) -> Vec<usize> {
+    match modality {
+        Modality::Camera => vec![1, config.motion.samples, 9],
+        Modality::Gaze => vec![1, config.motion.samples, 2],
+        Modality::Depth | Modality::Rgb => {
+            vec![1, 3, config.video.padded_frames(), config.video.height, config.video.width]
+        }
+    }
+}
+
+/// The shape of a modality's tokens of one clip, as the tokenizer stages take and give them.
+pub(crate) fn tokens_shape(config: &ModelConfig, modality: Modality) -> Vec<usize> {
+    if modality.is_video() {
+        let [t, h, w] = config.video.grid();
+        vec![1, t, h, w]
+    } else {
+        vec![1, config.motion.n_tokens()]
+    }
+}
+
+/// The video tokenizer's input, if the frames are as many and as large as the preset's.
+pub(crate) fn video_tensor(config: &ModelConfig, frames: &Frames) -> Result<Tensor, TokenizerError> {
     let expected = config.video;
     if (frames.n_frames(), frames.height(), frames.width()) != (expected.frames, expected.height, expected.width) {
         return Err(TokenizerError::Frames {
@@ -63,10 +100,18 @@ pub fn tokenize_video(
             expected_height: expected.height,
         });
     }
-    let (video, _) = frames.to_tensor()?;
+    Ok(frames.to_tensor()?.0)
+}
+
+/// The tokens of a clip, `t`, `h`, `w` order, `w` fastest.
+pub fn tokenize_video(
+    stages: &mut dyn Stages,
+    config: &ModelConfig,
+    frames: &Frames,
+) -> Result<Vec<i64>, TokenizerError> {
+    let video = video_tensor(config, frames)?;
     let tokens = stages.run_one(Stage::VideoEncoder, &[("video", &video)])?;
-    let [t, h, w] = expected.grid();
-    expect_shape(Stage::VideoEncoder, &tokens, &[1, t, h, w])?;
+    expect_shape(Stage::VideoEncoder, &tokens, &tokens_shape(config, Modality::Rgb))?;
     Ok(tokens.into_i64()?)
 }
 
@@ -76,22 +121,8 @@ pub fn detokenize_video(
     config: &ModelConfig,
     tokens: &[i64],
 ) -> Result<DecodedVideo, TokenizerError> {
-    let [t, h, w] = config.video.grid();
-    let tokens = Tensor::i64([1, t, h, w], tokens.to_vec())?;
-    let video = stages.run_one(Stage::VideoDecoder, &[("tokens", &tokens)])?;
-    expect_shape(
-        Stage::VideoDecoder,
-        &video,
-        &[1, 3, config.video.padded_frames(), config.video.height, config.video.width],
-    )?;
-    let keep = 0..config.video.frames;
-    let parts = Frames::from_tensor(&video, keep.clone()).zip(frames::depth(&video, keep));
-    let (frames, (luminance, _)) = parts.ok_or_else(|| StagesError::Output {
-        stage: Stage::VideoDecoder.name(),
-        actual: video.dtype().to_string(),
-        expected: "f32".to_owned(),
-    })?;
-    Ok(DecodedVideo { frames, luminance })
+    let tokens = Tensor::i64(tokens_shape(config, Modality::Rgb), tokens.to_vec())?;
+    decoded_video(config, &stages.run_one(Stage::VideoDecoder, &[("tokens", &tokens)])?)
 }
 
 /// The sequence that camera or gaze tokens describe, normalised: `[samples, channels]`, 9 or 2 channels.
@@ -101,10 +132,24 @@ pub fn detokenize_motion(
     modality: Modality,
     tokens: &[i64],
 ) -> Result<Vec<f32>, TokenizerError> {
-    let stage = Stage::detokenizer(modality);
-    let n_channels = if modality == Modality::Camera { 9 } else { 2 };
     let tokens = Tensor::i64([1, tokens.len()], tokens.to_vec())?;
-    let sequence = stages.run_one(stage, &[("tokens", &tokens)])?;
-    expect_shape(stage, &sequence, &[1, config.motion.samples, n_channels])?;
-    Ok(sequence.into_f32()?)
+    let output = stages.run_one(Stage::detokenizer(modality), &[("tokens", &tokens)])?;
+    decoded_motion(config, modality, output)
+}
+
+fn decoded_video(config: &ModelConfig, output: &Tensor) -> Result<DecodedVideo, TokenizerError> {
+    expect_shape(Stage::VideoDecoder, output, &decoded_shape(config, Modality::Rgb))?;
+    let keep = 0..config.video.frames;
+    let parts = Frames::from_tensor(output, keep.clone()).zip(frames::depth(output, keep));
+    let (frames, (luminance, _)) = parts.ok_or_else(|| StagesError::Output {
+        stage: Stage::VideoDecoder.name(),
+        actual: output.dtype().to_string(),
+        expected: "f32".to_owned(),
+    })?;
+    Ok(DecodedVideo { frames, luminance })
+}
+
+fn decoded_motion(config: &ModelConfig, modality: Modality, output: Tensor) -> Result<Vec<f32>, TokenizerError> {
+    expect_shape(Stage::detokenizer(modality), &output, &decoded_shape(config, modality))?;
+    Ok(output.into_f32()?)
 }

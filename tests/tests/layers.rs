@@ -10,13 +10,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("egom2p-kernels", &[]),
     ("egom2p-onnx-proto", &[]),
     ("egom2p-export", &["egom2p-graph", "egom2p-onnx-proto", "egom2p-engine-core"]),
-    ("egom2p-engine-core", &["egom2p-onnx-proto"]),
-    ("egom2p-engine-onnxruntime", &["egom2p-engine-core", "egom2p-onnx-proto"]),
-    ("egom2p-tensorrt-sys", &[]),
-    ("egom2p-engine-tensorrt", &["egom2p-engine-core", "egom2p-onnx-proto", "egom2p-tensorrt-sys"]),
+    ("egom2p-device", &["egom2p-kernels"]),
+    ("egom2p-engine-core", &["egom2p-device", "egom2p-onnx-proto"]),
+    ("egom2p-engine-onnxruntime", &["egom2p-device", "egom2p-engine-core", "egom2p-onnx-proto"]),
+    ("egom2p-tensorrt-sys", &["egom2p-device"]),
+    ("egom2p-engine-tensorrt", &["egom2p-device", "egom2p-engine-core", "egom2p-onnx-proto", "egom2p-tensorrt-sys"]),
     (
         "egom2p-engines",
-        &["egom2p-engine-core", "egom2p-engine-onnxruntime", "egom2p-engine-tensorrt", "egom2p-onnx-proto"],
+        &[
+            "egom2p-device",
+            "egom2p-engine-core",
+            "egom2p-engine-onnxruntime",
+            "egom2p-engine-tensorrt",
+            "egom2p-onnx-proto",
+        ],
     ),
     ("egom2p-video-protocol", &[]),
     ("egom2p-video", &["egom2p-video-protocol"]),
@@ -27,7 +34,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "egom2p-model",
             "egom2p-calibration",
             "egom2p-export",
+            "egom2p-kernels",
             "egom2p-onnx-proto",
+            "egom2p-device",
             "egom2p-engine-core",
             "egom2p-engines",
             "egom2p-video-protocol",
@@ -36,7 +45,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that reach a native library, with the only crate that may name them.
-const NATIVE: &[(&str, &str)] = &[("ort", "egom2p-engine-onnxruntime"), ("opencv", "egom2p-video")];
+const NATIVE: &[(&str, &str)] =
+    &[("cudarc", "egom2p-device"), ("ort", "egom2p-engine-onnxruntime"), ("opencv", "egom2p-video")];
 
 /// Crates that may name anything, and that nothing may name.
 const TOP: &[&str] = &["egom2p-tests", "xtask"];

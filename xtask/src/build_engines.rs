@@ -45,6 +45,15 @@ pub(crate) struct Arguments {
     build_options: Vec<OsString>,
 }
 
+/// What the program is built with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Needs {
+    Processor,
+    Cuda,
+    TensorRt,
+    TensorRtRtx,
+}
+
 /// The library that runs the engines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Backend {
@@ -70,10 +79,19 @@ impl Arguments {
         }
     }
 
-    /// Who reads the exported ONNX: ONNX Runtime's own operators are for its fp32 engines only.
+    /// What the two commands need.
+    fn needs(&self) -> Needs {
+        match self.backend {
+            None | Some(Backend::Onnxruntime) if self.device.as_deref() == Some("cuda") => Needs::Cuda,
+            None | Some(Backend::Onnxruntime) => Needs::Processor,
+            Some(Backend::Tensorrt) => Needs::TensorRt,
+            Some(Backend::TensorrtRtx) => Needs::TensorRtRtx,
+        }
+    }
+
+    /// Who reads the exported ONNX: ONNX Runtime's own operators are for its fp32 engines on the processor only.
     fn export_target(&self) -> &'static str {
-        let fused = matches!(self.backend, None | Some(Backend::Onnxruntime))
-            && matches!(self.precision.as_deref(), None | Some("fp32"));
+        let fused = self.needs() == Needs::Processor && matches!(self.precision.as_deref(), None | Some("fp32"));
         if fused { "onnxruntime" } else { "standard" }
     }
 
@@ -111,17 +129,21 @@ impl Arguments {
 
 /// Sets up, builds the programs and chains the two commands.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let programs = match arguments.backend {
-        None | Some(Backend::Onnxruntime) => {
+    let programs = match arguments.needs() {
+        Needs::Processor => {
             setup::plain(workspace)?;
             Programs::build(workspace)?
         }
-        Some(Backend::Tensorrt) => {
+        Needs::Cuda => {
+            setup::plain(workspace)?;
+            Programs::build_with_cuda(workspace)?
+        }
+        Needs::TensorRt => {
             setup::with_tensorrt(workspace)?;
             Programs::build_with_tensorrt(workspace)?
         }
-        Some(Backend::TensorrtRtx) => {
-            setup::run(workspace)?;
+        Needs::TensorRtRtx => {
+            setup::everything(workspace)?;
             Programs::build_with_tensorrt(workspace)?
         }
     };
@@ -141,7 +163,7 @@ mod tests {
 
     use clap::Parser;
 
-    use super::Arguments;
+    use super::{Arguments, Needs};
 
     #[derive(Parser)]
     struct CommandLine {
@@ -149,10 +171,15 @@ mod tests {
         arguments: Arguments,
     }
 
-    /// What the two commands are given for what is typed after `--weights W --out B`.
-    fn chained(typed: &str) -> [String; 2] {
+    /// What is typed after `--weights W --out B`.
+    fn parsed(typed: &str) -> Arguments {
         let words = "xtask --weights W --out B".split(' ').chain(typed.split_whitespace());
-        let arguments = CommandLine::try_parse_from(words).expect("the options exist").arguments;
+        CommandLine::try_parse_from(words).expect("the options exist").arguments
+    }
+
+    /// What the two commands are given.
+    fn chained(typed: &str) -> [String; 2] {
+        let arguments = parsed(typed);
         let onnx = Path::new("B/onnx");
         [arguments.export_arguments(onnx), arguments.build_arguments(onnx)]
             .map(|words| words.join(OsStr::new(" ")).into_string().expect("the words are UTF-8"))
@@ -168,12 +195,29 @@ mod tests {
         for (typed, target) in [
             ("--backend onnxruntime --precision fp32", "onnxruntime"),
             ("--precision fp16", "standard"),
+            ("--device cpu", "onnxruntime"),
+            ("--device cuda", "standard"),
+            ("--backend onnxruntime --device cuda", "standard"),
             ("--backend tensorrt", "standard"),
             ("--backend tensorrt-rtx --precision fp32", "standard"),
         ] {
             let [export, build] = chained(typed);
             assert!(export.contains(&format!("--target {target}")), "{typed}: {export}");
             assert_eq!(build, format!("build B/onnx --out B {typed}"));
+        }
+    }
+
+    #[test]
+    fn the_program_is_built_with_what_the_engines_need() {
+        for (typed, needs) in [
+            ("", Needs::Processor),
+            ("--device cpu --precision fp16", Needs::Processor),
+            ("--device cuda", Needs::Cuda),
+            ("--backend onnxruntime --device cuda --precision fp16", Needs::Cuda),
+            ("--backend tensorrt --device cuda", Needs::TensorRt),
+            ("--backend tensorrt-rtx", Needs::TensorRtRtx),
+        ] {
+            assert_eq!(parsed(typed).needs(), needs, "{typed}");
         }
     }
 

@@ -34,7 +34,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Fetch and check what the other commands need
-    Setup,
+    Setup(setup::Arguments),
     /// Run the main job end to end on a clip of its own and draw the result
     Demo(demo::Arguments),
     /// Run every test that this machine can run
@@ -54,7 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Workspace::find().and_then(|workspace| match arguments.command {
-        Command::Setup => setup::run(&workspace),
+        Command::Setup(arguments) => setup::run(&workspace, &arguments),
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test => test::run(&workspace),
         Command::BuildEngines(arguments) => build_engines::run(&workspace, &arguments),

@@ -7,6 +7,7 @@ mod elf;
 mod glibc;
 mod interrupt;
 mod manifest;
+mod nvidia;
 mod partial;
 mod parts;
 mod readme;
@@ -24,13 +25,14 @@ use anyhow::{Context, Result};
 
 use self::{
     contents::Contents,
+    nvidia::Gpu,
     partial::{Partial, beside},
     size::Size,
 };
 use crate::{
     console::{failure, print},
     process,
-    setup::{self, onnxruntime},
+    setup::{self, onnxruntime, onnxruntime_gpu},
     workspace::Workspace,
 };
 
@@ -49,13 +51,19 @@ pub(crate) struct Arguments {
     /// Also put egom2p-video into it; the other machine needs OpenCV for it.
     #[arg(long)]
     with_video: bool,
-    /// Build the program with TensorRT, and add a script that gets NVIDIA's libraries, which are not in the package.
-    #[arg(long)]
-    tensorrt: bool,
+    #[command(flatten)]
+    gpu: Gpu,
+    /// What "egom2p gpu-check" compares the GPU with, and a script that runs it.
+    #[arg(long, value_name = "DIR", requires = "bundle")]
+    reference: Option<PathBuf>,
     /// Replace a package that is there.
     #[arg(long)]
     force: bool,
 }
+
+/// Lets the loader look beside the program for what libraries ask for that the program opens while it runs: ONNX
+/// Runtime's provider names those of NVIDIA and not where they are. Only `DT_RPATH` reaches that far.
+const BESIDE_THE_PROGRAM: [&str; 4] = ["-C", "link-arg=-Wl,-rpath,$ORIGIN", "-C", "link-arg=-Wl,--disable-new-dtags"];
 
 /// Builds the programs and puts the package together.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -63,6 +71,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     out.check(arguments.force)?;
     if let Some(bundle) = &arguments.bundle {
         out.check_bundle(bundle)?;
+    }
+    if let Some(reference) = &arguments.reference {
+        out.check_reference(reference, arguments.gpu)?;
     }
     interrupt::install()?;
     let contents = build(workspace, arguments)?;
@@ -126,7 +137,7 @@ impl Out {
         Ok(())
     }
 
-    /// A package inside of its bundle would be copied into itself.
+    /// A bundle is one, and elsewhere.
     fn check_bundle(&self, bundle: &Path) -> Result<()> {
         if !bundle.join("bundle.json").is_file() {
             return Err(failure(
@@ -134,14 +145,36 @@ impl Out {
                 "name a folder that \"egom2p build\" made",
             ));
         }
+        self.check_outside(bundle)
+    }
+
+    /// A reference is for a GPU, and was made.
+    fn check_reference(&self, reference: &Path, gpu: Gpu) -> Result<()> {
+        if !gpu.any() {
+            return Err(failure(
+                "--reference is for a package that runs on a GPU",
+                "add --cuda, --tensorrt or both, or leave the reference out",
+            ));
+        }
+        if !reference.join("reference.json").is_file() {
+            return Err(failure(
+                format_args!("{} is no reference: it has no reference.json", reference.display()),
+                "name a folder that \"egom2p gpu-check CPU_BUNDLE --store DIR\" wrote",
+            ));
+        }
+        self.check_outside(reference)
+    }
+
+    /// A package inside of what it holds would be copied into itself.
+    fn check_outside(&self, source: &Path) -> Result<()> {
         let whole = |path: &Path| {
             let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let existing = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
             existing.map_or(path.clone(), |(ancestor, real)| real.join(path.strip_prefix(ancestor).unwrap_or(&path)))
         };
-        if whole(&self.folder).starts_with(whole(bundle)) {
+        if whole(&self.folder).starts_with(whole(source)) {
             return Err(failure(
-                format_args!("{} is inside of the bundle {}", self.folder.display(), bundle.display()),
+                format_args!("{} is inside of {}, which goes into it", self.folder.display(), source.display()),
                 "name a folder outside of it",
             ));
         }
@@ -159,26 +192,38 @@ impl Out {
 
 /// Builds the programs and finds what else goes in.
 fn build(workspace: &Workspace, arguments: &Arguments) -> Result<Contents> {
-    if arguments.tensorrt {
+    let gpu = arguments.gpu;
+    if gpu.tensorrt {
         setup::with_tensorrt(workspace)?;
     } else {
         setup::plain(workspace)?;
     }
+    let libraries =
+        if gpu.cuda { onnxruntime_gpu::libraries(workspace)? } else { vec![onnxruntime::library(workspace)] };
+    let features = gpu.features().join(",");
+    let features = if features.is_empty() { vec![] } else { vec!["--features", &features] };
     let mut programs = vec!["egom2p"];
-    programs.extend(arguments.with_video.then_some("egom2p-video"));
-    let features: &[&str] = if arguments.tensorrt { &["--features", "egom2p/tensorrt"] } else { &[] };
-    let mut cargo = workspace.cargo(&["build", "--release", "--quiet"]);
-    process::run(cargo.args(programs.iter().flat_map(|program| ["--package", program])).args(features))?;
+    if arguments.with_video {
+        programs.push("egom2p-video");
+        process::run(&mut workspace.cargo(&["build", "--release", "--quiet", "--package", "egom2p-video"]))?;
+    }
+    let mut cargo = workspace.cargo(&["rustc", "--release", "--quiet", "--package", "egom2p", "--bin", "egom2p"]);
+    cargo.args(&features).arg("--");
+    if gpu.cuda {
+        cargo.args(BESIDE_THE_PROGRAM);
+    }
+    process::run(&mut cargo)?;
 
     let built = workspace.target().join("release");
     Ok(Contents {
         program: built.join("egom2p"),
         video: arguments.with_video.then(|| built.join("egom2p-video")),
-        library: onnxruntime::library(workspace),
+        libraries,
         licences: contents::licence_files(workspace.root(), &onnxruntime::notices(workspace)?),
-        crates: crates::licences(workspace, &programs, features)?,
+        crates: crates::licences(workspace, &programs, &features)?,
         bundle: arguments.bundle.clone(),
-        tensorrt: arguments.tensorrt,
+        gpu,
+        reference: arguments.reference.clone(),
     })
 }
 
@@ -192,9 +237,11 @@ fn remove_old_parts(parts: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{fs, iter, path::Path};
 
-    use super::Out;
+    use clap::Parser as _;
+
+    use super::{Arguments, Out};
 
     #[test]
     fn names_are_safe_in_scripts() {
@@ -236,5 +283,38 @@ mod tests {
         for inside in ["bundle/package", "bundle/new/package", "bundle"] {
             assert!(out(inside).check_bundle(&bundle).is_err(), "{inside}");
         }
+    }
+
+    #[test]
+    fn a_reference_goes_with_a_bundle_into_packages_for_gpus() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let reference = root.path().join("reference");
+        fs::create_dir(&reference).expect("the folder is writable");
+        let out = |path: &str| Out::of(&root.path().join(path)).expect("the name is plain");
+        let refused = |folder: &str, reference: &Path, typed: &str| {
+            let gpu = parse(&format!("--out x {typed}")).expect("the options exist").gpu;
+            let error = out(folder).check_reference(reference, gpu).expect_err("it is refused").to_string();
+            assert_eq!(error.lines().count(), 2, "{error}");
+            error
+        };
+        assert!(refused("package", &reference, "").contains("runs on a GPU"));
+        assert!(refused("package", &reference, "--cuda").contains("has no reference.json"));
+        fs::write(reference.join("reference.json"), "").expect("the folder is writable");
+        assert!(refused("reference/package", &reference, "--tensorrt").contains("is inside of"));
+        for typed in ["--cuda", "--tensorrt", "--cuda --tensorrt"] {
+            let arguments = parse(&format!("--out x --bundle b --reference r {typed}")).expect("the options exist");
+            out("package").check_reference(&reference, arguments.gpu).expect("it is a reference");
+        }
+        assert!(parse("--out x --cuda --reference r").is_err(), "there is no bundle");
+    }
+
+    fn parse(typed: &str) -> Result<Arguments, clap::Error> {
+        #[derive(clap::Parser)]
+        struct CommandLine {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let words = iter::once("package").chain(typed.split_whitespace());
+        CommandLine::try_parse_from(words).map(|line| line.arguments)
     }
 }

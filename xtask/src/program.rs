@@ -17,6 +17,11 @@ impl Programs {
         Self::build_with(workspace, &[])
     }
 
+    /// Builds both with support for NVIDIA GPUs, which needs nothing more.
+    pub(crate) fn build_with_cuda(workspace: &Workspace) -> Result<Self> {
+        Self::build_with(workspace, &["--features", "egom2p/cuda"])
+    }
+
     /// Builds both with the `TensorRT` backend, which needs headers and a C++ compiler.
     pub(crate) fn build_with_tensorrt(workspace: &Workspace) -> Result<Self> {
         Self::build_with(workspace, &["--features", "egom2p/tensorrt"])

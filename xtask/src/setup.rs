@@ -1,12 +1,14 @@
 //! What the other commands need: native libraries and headers in `cache/`, OpenCV and libclang as Debian packages.
 
+pub(crate) mod component;
 mod debian;
 mod digest;
 mod folder;
 mod nvrtc;
 pub(crate) mod onnxruntime;
-mod tensorrt;
-mod wheel;
+pub(crate) mod onnxruntime_gpu;
+pub(crate) mod tensorrt;
+pub(crate) mod wheel;
 
 use anyhow::Result;
 
@@ -15,8 +17,29 @@ use crate::{
     workspace::{HAS_TENSORRT_RTX, Workspace},
 };
 
-/// Fetches and checks everything; quick where all of it is present.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+/// Fetch and check what the other commands need.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also fetch ONNX Runtime with CUDA and the libraries of NVIDIA that it asks for, to run bundles for GPUs that
+    /// were built with --backend onnxruntime: 1.2 GB to download, 1.7 GB when unpacked.
+    #[arg(long)]
+    onnxruntime_gpu: bool,
+}
+
+/// Fetches and checks what was asked for.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    everything(workspace)?;
+    if arguments.onnxruntime_gpu {
+        let folder = onnxruntime_gpu::fetch(workspace)?;
+        let library = folder.join(onnxruntime::library_name());
+        say(format_args!("set up: {}, which programs find with", folder.display()));
+        say(format_args!("  export ORT_DYLIB_PATH={} LD_LIBRARY_PATH={}", library.display(), folder.display()));
+    }
+    Ok(())
+}
+
+/// Fetches and checks all that needs no GPU; quick where it is present.
+pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     with_tensorrt(workspace)?;
     if HAS_TENSORRT_RTX {
         let library = tensorrt::rtx::fetch(workspace)?;

@@ -7,7 +7,7 @@ use crate::{
     process::{self, succeeds},
     setup,
     steps::Steps,
-    workspace::{HAS_TENSORRT_RTX, Workspace},
+    workspace::Workspace,
 };
 
 /// Sets up, builds and runs every test; says how long each step took.
@@ -18,16 +18,15 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let cargo = |arguments: &[&str]| workspace.cargo(arguments);
     let for_all = |subcommand: &[&str], options: &[&str]| workspace.cargo_for_all(subcommand, options);
     let mut steps = Steps::default();
-    steps.run("setup", || setup::run(workspace))?;
+    steps.run("setup", || setup::everything(workspace))?;
     steps.check("formatting", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
     steps.run("build", || process::run(&mut for_all(&["build"], &["--all-targets", "--quiet"])))?;
     steps.check("lints", || {
         process::run(&mut for_all(&["clippy"], &["--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
-    if HAS_TENSORRT_RTX {
-        steps.check("lints without TensorRT", || {
-            process::run(&mut cargo(&["clippy", "--package", "egom2p", "--quiet", "--", "-D", "warnings"]))
-        });
+    for (name, features) in [("lints without GPUs", ""), ("lints without TensorRT", "cuda")] {
+        let features = ["clippy", "--package", "egom2p", "--features", features, "--quiet", "--", "-D", "warnings"];
+        steps.check(name, || process::run(&mut cargo(&features)));
     }
     if succeeds(&mut cargo(&["nextest", "--version"])) {
         steps.check("tests", || process::run(&mut for_all(&["nextest", "run"], &["--no-fail-fast"])));

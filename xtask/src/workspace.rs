@@ -13,6 +13,10 @@ use crate::console::failure;
 /// Whether `TensorRT` for RTX is published as a package for this machine.
 pub(crate) const HAS_TENSORRT_RTX: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
 
+/// The features that are tested everywhere.
+const FOR_ALL: &str =
+    "egom2p/cuda,egom2p/host-kernels,egom2p-device/cuda,egom2p-device/host-kernels,egom2p-kernels/host";
+
 /// The project's folder.
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -56,13 +60,13 @@ impl Workspace {
         cargo
     }
 
-    /// A cargo command over every package, with the `TensorRT` backend where tests can build engines with it, and the
-    /// kernels where they can be compiled.
+    /// A cargo command over every package with everything for NVIDIA GPUs that can be tested on a machine without one: the
+    /// kernels also for the processor, and the `TensorRT` backend where tests can build engines with it.
     pub(crate) fn cargo_for_all(&self, subcommand: &[&str], options: &[&str]) -> Command {
         let mut cargo = self.cargo(subcommand);
-        cargo.arg("--workspace");
+        cargo.args(["--workspace", "--features", FOR_ALL]);
         if HAS_TENSORRT_RTX {
-            cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt,egom2p-kernels/host"]);
+            cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt"]);
         }
         cargo.args(options);
         cargo

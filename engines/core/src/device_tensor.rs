@@ -50,8 +50,8 @@ impl DeviceTensor {
             return Err(EngineError::TensorLength { shape: self.shape.clone(), expected, got: tensor.n_elements() });
         }
         stream.write(&self.buffer, &mut |staged| match tensor.data() {
-            crate::Data::F32(values) => spread(staged, values, |value| value.to_ne_bytes()),
-            crate::Data::I64(values) => spread(staged, values, |value| value.to_ne_bytes()),
+            crate::Data::F32(values) => spread(staged, values, f32::to_ne_bytes),
+            crate::Data::I64(values) => spread(staged, values, i64::to_ne_bytes),
             crate::Data::Bool(values) => spread(staged, values, |value| [u8::from(value)]),
         })?;
         Ok(())
@@ -60,8 +60,7 @@ impl DeviceTensor {
     /// Waits for the stream and fetches the elements.
     pub fn download(&self, stream: &dyn Stream) -> Result<crate::Tensor> {
         let mut tensor = crate::Tensor::zeros(self.dtype, self.shape.clone())?;
-        let (_, data) = tensor.as_mut();
-        let mut data = data;
+        let (_, mut data) = tensor.as_mut();
         stream.read(&self.buffer, &mut |staged| match &mut data {
             crate::DataMut::F32(values) => gather(values, staged, f32::from_ne_bytes),
             crate::DataMut::I64(values) => gather(values, staged, i64::from_ne_bytes),

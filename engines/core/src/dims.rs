@@ -1,3 +1,4 @@
+use crate::dim_expression::evaluate;
 use crate::{Axis, DimRange, EngineError, Profile, Result, TensorSpec};
 use std::collections::BTreeMap;
 
@@ -13,13 +14,14 @@ impl Dims {
         self.lengths.get(name).map(|(length, _)| *length)
     }
 
-    /// The shape that a spec takes in this run; `None` if it names a dimension that no input has.
+    /// The shape that a spec takes in this run; `None` if it names a dimension that no input has, and that does not follow
+    /// from those that inputs have either.
     pub fn shape(&self, spec: &TensorSpec) -> Option<Vec<usize>> {
         spec.shape
             .iter()
             .map(|axis| match axis {
                 Axis::Fixed(length) => Some(*length),
-                Axis::Named(name) => self.get(name),
+                Axis::Named(name) => self.get(name).or_else(|| evaluate(name, &|name| self.get(name))),
             })
             .collect()
     }
@@ -43,6 +45,9 @@ impl Dims {
                             expected: *expected,
                             from: from.clone(),
                         });
+                    }
+                    None if evaluate(dim, &|name| self.get(name)).is_some_and(|expected| expected != *length) => {
+                        return Err(EngineError::Shape { spec: spec.clone(), got: shape.to_vec() });
                     }
                     None => {
                         self.lengths.insert(dim.clone(), (*length, spec.name.clone()));

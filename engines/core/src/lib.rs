@@ -12,6 +12,7 @@ mod comparison;
 mod compile;
 mod device_tensor;
 mod digest;
+mod dim_expression;
 mod dims;
 mod engine;
 mod error;

@@ -56,7 +56,7 @@ pub struct EngineRecord {
 pub enum EngineTarget {
     /// The processor, any of them.
     Cpu,
-    /// Devices of these compute capabilities.
+    /// Devices of these compute capabilities; where there are none, every NVIDIA GPU that the backend's library supports.
     ComputeCapabilities(Vec<ComputeCapability>),
     /// The device that it was compiled on.
     Device {
@@ -155,6 +155,7 @@ impl std::fmt::Display for EngineTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             EngineTarget::Cpu => f.write_str("cpu"),
+            EngineTarget::ComputeCapabilities(capabilities) if capabilities.is_empty() => f.write_str("any NVIDIA GPU"),
             EngineTarget::ComputeCapabilities(capabilities) => {
                 let names: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
                 write!(f, "compute capability {}", names.join(", "))

@@ -23,6 +23,11 @@ impl Buffer {
         self.address
     }
 
+    /// What keeps the bytes valid, if it is a `T`: so a device knows its own buffers.
+    pub(crate) fn owner<T: Any>(&self) -> Option<&T> {
+        self.owner.downcast_ref()
+    }
+
     /// How many there are.
     pub fn n_bytes(&self) -> usize {
         self.n_bytes

@@ -104,6 +104,12 @@ pub enum DeviceError {
         /// What it has.
         got: usize,
     },
+    /// A buffer of another device.
+    #[error("{name} was given a buffer of another device\nreport this: tensors of two devices are mixed")]
+    Foreign {
+        /// The device that was to use it.
+        name: String,
+    },
     /// The host device has no kernels.
     #[error("this program was built without kernels for the host\nbuild it with --features host-kernels, or use a GPU")]
     NoHostKernels,

@@ -1,5 +1,8 @@
 #![allow(unsafe_code, reason = "buffers are addresses, as they are on a GPU; every range is checked before it is used")]
 
+#[cfg(feature = "host-kernels")]
+mod kernels;
+
 use crate::Stream;
 use crate::{Buffer, CapturedGraph, ComputeDevice, DeviceError, DeviceFacts, DeviceKind, DeviceMemory, Kernel, Result};
 use std::sync::Arc;
@@ -88,17 +91,19 @@ impl Stream for HostStream {
     }
 
     fn write(&self, to: &Buffer, fill: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let to_bytes = self.pointer(to)?;
         let mut staged = vec![0; to.n_bytes()];
         fill(&mut staged);
         // SAFETY: the buffer has that many bytes, and the staged ones are not among them.
-        unsafe { std::ptr::copy_nonoverlapping(staged.as_ptr(), pointer(to), staged.len()) };
+        unsafe { std::ptr::copy_nonoverlapping(staged.as_ptr(), to_bytes, staged.len()) };
         Ok(())
     }
 
     fn read(&self, from: &Buffer, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let from_bytes = self.pointer(from)?;
         let mut staged = vec![0; from.n_bytes()];
         // SAFETY: the buffer has that many bytes, and the staged ones are not among them.
-        unsafe { std::ptr::copy_nonoverlapping(pointer(from), staged.as_mut_ptr(), staged.len()) };
+        unsafe { std::ptr::copy_nonoverlapping(from_bytes, staged.as_mut_ptr(), staged.len()) };
         take(&staged);
         Ok(())
     }
@@ -107,22 +112,23 @@ impl Stream for HostStream {
         if to.n_bytes() != from.n_bytes() {
             return Err(DeviceError::Size { what: "a copy", expected: from.n_bytes(), got: to.n_bytes() });
         }
+        let (to_bytes, from_bytes) = (self.pointer(to)?, self.pointer(from)?);
         // SAFETY: both buffers have that many bytes; `copy` allows them to overlap.
-        unsafe { std::ptr::copy(pointer(from), pointer(to), from.n_bytes()) };
+        unsafe { std::ptr::copy(from_bytes, to_bytes, from.n_bytes()) };
         Ok(())
     }
 
     fn launch(&self, kernel: &Kernel<'_>) -> Result<()> {
         kernel.check()?;
-        run(kernel)
+        self.run(kernel)
     }
 
     fn synchronize(&self) -> Result<()> {
         Ok(())
     }
 
-    fn wait_for(&self, _: &dyn Stream) -> Result<()> {
-        Ok(())
+    fn wait_for(&self, other: &dyn Stream) -> Result<()> {
+        other.synchronize()
     }
 
     fn begin_capture(&self) -> Result<bool> {
@@ -135,17 +141,18 @@ impl Stream for HostStream {
     }
 }
 
-fn pointer(buffer: &Buffer) -> *mut u8 {
-    std::ptr::with_exposed_provenance_mut(buffer.address())
-}
+impl HostStream {
+    /// Where the bytes of a buffer are.
+    fn pointer(&self, buffer: &Buffer) -> Result<*mut u8> {
+        if buffer.owner::<Block>().is_none() {
+            return Err(DeviceError::Foreign { name: self.device.facts().name.clone() });
+        }
+        Ok(std::ptr::with_exposed_provenance_mut(buffer.address()))
+    }
 
-#[cfg(not(feature = "host-kernels"))]
-fn run(_: &Kernel<'_>) -> Result<()> {
-    Err(DeviceError::NoHostKernels)
-}
-
-#[cfg(feature = "host-kernels")]
-fn run(kernel: &Kernel<'_>) -> Result<()> {
-    let _ = kernel;
-    Err(DeviceError::NoHostKernels)
+    #[cfg(not(feature = "host-kernels"))]
+    #[allow(clippy::unused_self, reason = "the same call with and without kernels")]
+    fn run(&self, _: &Kernel<'_>) -> Result<()> {
+        Err(DeviceError::NoHostKernels)
+    }
 }

@@ -1,8 +1,9 @@
 use crate::{Buffer, ComputeDevice, Kernel, Result};
+use std::any::Any;
 use std::sync::Arc;
 
 /// A queue of work on a device: what is enqueued runs in that order, and mostly later.
-pub trait Stream: Send + Sync {
+pub trait Stream: Any + Send + Sync {
     /// The device that it belongs to.
     fn device(&self) -> &Arc<dyn ComputeDevice>;
 
@@ -29,7 +30,8 @@ pub trait Stream: Send + Sync {
 
     /// Starts recording: until [`Stream::end_capture`], work is noted and does not run. Neither [`Stream::read`] nor
     /// [`Stream::write`] nor [`Stream::synchronize`] may be called in between. `false` where the device cannot record,
-    /// and then everything runs at once as usual and there is nothing to end.
+    /// and then everything runs at once as usual and there is nothing to end. Whoever starts a recording ends it, on
+    /// the same thread, also where work in between failed.
     fn begin_capture(&self) -> Result<bool>;
 
     /// Ends the recording.

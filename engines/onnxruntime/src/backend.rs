@@ -1,14 +1,14 @@
 use crate::engine::OrtEngine;
 use crate::library::Library;
 use crate::message::NAME;
-use crate::optimise;
+use crate::{cuda, optimise, relocate};
 use egom2p_engine_core::{
     Backend, BackendInfo, BuildReport, BuildRequest, CompileOptions, Device, Engine, EngineError, EngineTarget,
     OpenRequest, Result,
 };
 use std::path::PathBuf;
 
-/// The ONNX Runtime backend. It computes on the processor.
+/// The ONNX Runtime backend. It computes on the processor, and on NVIDIA GPUs with a library that has the CUDA provider.
 #[derive(Debug, Clone, Default)]
 pub struct OnnxRuntime {
     options: OnnxRuntimeOptions,
@@ -40,17 +40,17 @@ impl Backend for OnnxRuntime {
 
     fn check(&self) -> Result<BackendInfo> {
         let library = self.library()?;
+        let cuda = cuda::is_available(library).then_some(Device::Cuda);
         Ok(BackendInfo {
             backend: NAME.to_owned(),
             library: library.path.clone(),
             version: library.version.clone(),
-            devices: vec![Device::Cpu.to_string()],
+            devices: [Device::Cpu].into_iter().chain(cuda).map(|device| device.to_string()).collect(),
             features: library.build_info.split(", ").map(str::to_owned).collect(),
         })
     }
 
     fn target(&self, device: Device, options: &CompileOptions) -> Result<EngineTarget> {
-        check_device(device)?;
         if *options != CompileOptions::default() {
             return Err(EngineError::OptionUnsupported {
                 backend: NAME,
@@ -58,28 +58,21 @@ impl Backend for OnnxRuntime {
                 flag: "what stands under \"Compiled engines\" in the help",
             });
         }
-        Ok(EngineTarget::Cpu)
+        Ok(match device {
+            Device::Cpu => EngineTarget::Cpu,
+            Device::Cuda => EngineTarget::ComputeCapabilities(Vec::new()),
+        })
     }
 
     fn build(&self, request: &BuildRequest<'_>) -> Result<BuildReport> {
         self.target(request.device, request.options)?;
-        optimise::build(self.library()?, request)
+        match request.device {
+            Device::Cpu => optimise::build(self.library()?, request),
+            Device::Cuda => relocate::build(request),
+        }
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Engine>> {
-        check_device(request.device)?;
         Ok(Box::new(OrtEngine::open(self.library()?, request)?))
-    }
-}
-
-fn check_device(device: Device) -> Result<()> {
-    match device {
-        Device::Cpu => Ok(()),
-        Device::Cuda => Err(EngineError::DeviceUnsupported {
-            backend: NAME,
-            device: device.to_string(),
-            supported: "cpu",
-            mend: "build with --device cpu, or choose a backend for NVIDIA GPUs",
-        }),
     }
 }

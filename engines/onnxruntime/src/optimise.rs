@@ -36,16 +36,16 @@ pub(crate) fn build(library: &Library, request: &BuildRequest<'_>) -> Result<Bui
         mend: "free space if the disk is full; otherwise re-export with \"egom2p export\" and check the library: \"egom2p doctor\"",
     })?;
 
-    let graph_path = partial.0.join(GRAPH_FILE);
+    let graph_path = partial.file(GRAPH_FILE);
     let (mut model, _) = read_model(&graph_path)?;
     let sources = Sources::new(&source, request.root, request.onnx.parent().as_ref())?;
     let own = request.engine_dir.join(&format!("{}.weights", request.name))?;
-    let own_partial = partial.0.join("own.weights");
+    let own_partial = partial.file("own.weights");
     let shared = share(&mut model, &partial.0, &sources, (&own_partial, &own))?;
 
     let engine = request.engine_dir.join(&format!("{}.onnx", request.name))?;
     let bytes = model.encode_to_vec();
-    let engine_partial = partial.0.join("engine.onnx");
+    let engine_partial = partial.file("engine.onnx");
     write_synced(&engine_partial, &bytes)?;
 
     let mut files = vec![engine.clone()];
@@ -87,16 +87,21 @@ fn optimise(library: &Library, source: &Path, folder: &Path) -> Result<(), ort::
 }
 
 /// A folder for unfinished files, removed with whatever is left in it.
-struct PartialFolder(PathBuf);
+pub(crate) struct PartialFolder(PathBuf);
 
 impl PartialFolder {
-    fn create(path: PathBuf) -> Result<Self> {
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
         let write = |source| EngineError::Write { path: path.clone(), source };
         if path.exists() {
             fs::remove_dir_all(&path).map_err(write)?;
         }
         fs::create_dir_all(&path).map_err(write)?;
         Ok(Self(path))
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 }
 
@@ -107,12 +112,12 @@ impl Drop for PartialFolder {
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::File::create(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .map_err(|source| EngineError::Write { path: path.to_owned(), source })
 }
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|source| EngineError::Write { path: to.to_owned(), source })
 }

@@ -1,18 +1,23 @@
 use crate::engine::OrtEngine;
 use crate::message::{NAME, one_line};
+use crate::native::run_in_place;
 use crate::optimise::session_builder;
+use egom2p_device::{ComputeDevice, Stream};
 use egom2p_engine_core::{
-    Data, DataMut, Dims, EngineError, Profile, Result, RunSession, SessionOptions, Tensor, TensorSpec,
+    Data, DataMut, DeviceTensor, Dims, EngineError, Profile, Result, RunSession, SessionOptions, Tensor, TensorSpec,
 };
-use ort::memory::MemoryInfo;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::{DynValue, TensorRefMut};
 use std::sync::Arc;
 
-/// A graph with its weights, ready to run.
+/// A graph with its weights, ready to run on the processor.
 pub(crate) struct OrtSession {
     session: Session,
+    /// The host as a device, for sessions on its tensors.
+    device: Option<Arc<dyn ComputeDevice>>,
+    memory: MemoryInfo<'static>,
     label: String,
     inputs: Arc<[TensorSpec]>,
     outputs: Arc<[TensorSpec]>,
@@ -20,17 +25,20 @@ pub(crate) struct OrtSession {
 }
 
 impl OrtSession {
-    pub(crate) fn load(engine: &OrtEngine, options: &SessionOptions) -> Result<Self> {
-        let failed = |error: ort::Error| EngineError::Native {
-            backend: NAME,
-            action: format!("load {}", engine.path.display()),
-            what: one_line(&error),
-            mend: "build the engine again with \"egom2p build --force\"",
-        };
+    pub(crate) fn load(
+        engine: &OrtEngine,
+        device: Option<Arc<dyn ComputeDevice>>,
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        let failed = |error: ort::Error| load_failed(engine, &error);
         let session = load(engine, options).map_err(failed)?;
         let run_options = run_options(options).map_err(failed)?;
+        let place = AllocationDevice::CPU;
+        let memory = MemoryInfo::new(place, 0, AllocatorType::Device, MemoryType::Default).map_err(failed)?;
         Ok(Self {
             session,
+            device,
+            memory,
             label: engine.path.display().to_string(),
             inputs: Arc::clone(&engine.inputs),
             outputs: Arc::clone(&engine.outputs),
@@ -82,27 +90,50 @@ impl RunSession for OrtSession {
     fn run_impl(&mut self, inputs: &[&Tensor], dims: &Dims) -> Result<Vec<Tensor>> {
         self.run_bound(inputs, dims).map_err(|error| match error {
             RunError::Engine(error) => error,
-            RunError::Ort(what) => self.failed(what),
-            RunError::Missing(name) => self.failed(format!("output {name} is missing")),
+            RunError::Ort(what) => run_failed(&self.label, what),
+            RunError::Missing(name) => run_failed(&self.label, format!("output {name} is missing")),
         })
+    }
+
+    fn device_impl(&self) -> Option<&Arc<dyn ComputeDevice>> {
+        self.device.as_ref()
+    }
+
+    fn enqueue_impl(
+        &mut self,
+        stream: &dyn Stream,
+        inputs: &[&DeviceTensor],
+        outputs: &[&DeviceTensor],
+        _: &Dims,
+    ) -> Result<()> {
+        stream.synchronize()?;
+        let (inputs, outputs) = ((&*self.inputs, inputs), (&*self.outputs, outputs));
+        run_in_place(&mut self.session, &self.run_options, &self.memory, inputs, outputs)
+            .map_err(|error| run_failed(&self.label, one_line(&error)))
     }
 }
 
-impl OrtSession {
-    fn failed(&self, what: String) -> EngineError {
-        EngineError::Native {
-            backend: NAME,
-            action: format!("run {}", self.label),
-            what,
-            mend: "check the inputs and the free memory, or build the engine again with \"egom2p build --force\"",
-        }
+/// An engine that ONNX Runtime refused.
+pub(crate) fn load_failed(engine: &OrtEngine, error: &ort::Error) -> EngineError {
+    EngineError::Native {
+        backend: NAME,
+        action: format!("load {}", engine.path.display()),
+        what: one_line(error),
+        mend: "build the engine again with \"egom2p build --force\"",
+    }
+}
+
+/// A run of an engine that failed.
+pub(crate) fn run_failed(label: &str, what: String) -> EngineError {
+    EngineError::Native {
+        backend: NAME,
+        action: format!("run {label}"),
+        what,
+        mend: "check the inputs and the free memory, or build the engine again with \"egom2p build --force\"",
     }
 }
 
 fn load(engine: &OrtEngine, options: &SessionOptions) -> Result<Session, ort::Error> {
-    let Some(root) = engine.root.to_str() else {
-        return Err(ort::Error::new(format!("the path {} is not UTF-8", engine.root.display())));
-    };
     // Zero threads means one per physical core.
     let threads = options.threads.map_or(0, std::num::NonZeroUsize::get);
     let cpu = ort::ep::CPU::default().with_arena_allocator(true).build().error_on_failure();
@@ -115,7 +146,7 @@ fn load(engine: &OrtEngine, options: &SessionOptions) -> Result<Session, ort::Er
         .with_prepacking(options.prepack)?
         // Patterns are kept per input shape, and the shapes change with every decoding step.
         .with_memory_pattern(false)?
-        .with_config_entry("session.model_external_initializers_file_folder_path", root)?
+        .with_config_entry("session.model_external_initializers_file_folder_path", engine.root_text()?)?
         .commit_from_memory(&engine.graph)
 }
 

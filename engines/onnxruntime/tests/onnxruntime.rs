@@ -150,16 +150,6 @@ fn a_native_failure_is_two_lines_and_leaves_nothing() {
 }
 
 #[test]
-fn cuda_is_refused_not_replaced() {
-    let Some(backend) = backend() else { return };
-    let bundle = tempfile::tempdir().unwrap();
-    let files = [path("engines/test.onnx")];
-    let request = OpenRequest { root: bundle.path(), files: &files, profiles: &[], device: Device::Cuda };
-    let error = backend.open(&request).err().unwrap();
-    assert!(matches!(error, EngineError::DeviceUnsupported { .. }), "{error}");
-}
-
-#[test]
 fn a_missing_library_says_where_it_looked() {
     // Another test's environment is another process's: nextest runs each test on its own.
     let absent = OnnxRuntimeOptions { library: Some("/nowhere/libonnxruntime.so".into()) };

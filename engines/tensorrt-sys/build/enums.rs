@@ -46,7 +46,7 @@ fn enumerators(source: &str, name: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-fn without_comments(source: &str) -> String {
+pub(crate) fn without_comments(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(at) = rest.find('/') {

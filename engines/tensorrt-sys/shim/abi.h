@@ -164,7 +164,38 @@ struct EngineVisitor {
     void (*range)(void* user, Range const* range);
 };
 
+// A tensor of an engine in a run: `n_dims` dimensions at an address of the device.
+struct Binding {
+    char const* name;
+    void* address;
+    int32_t n_dims;
+    int64_t dims[EGOM2P_MAX_DIMS];
+};
+
+// What a run works on. Inputs take their shapes from here, outputs must come out with theirs.
+struct Run {
+    Binding const* inputs;
+    size_t n_inputs;
+    Binding const* outputs;
+    size_t n_outputs;
+    void* scratch;
+    int64_t scratch_bytes;
+    int32_t profile;
+    // Whether the profile has to be chosen first.
+    int32_t choose_profile;
+    void* stream;
+};
+
+// Kernels that an engine compiled for its device in an earlier process.
+struct KernelCache {
+    void const* data;
+    size_t n_bytes;
+};
+
 struct Network;
+// An engine on a device, with its runtime.
+struct LoadedEngine;
+struct Context;
 
 struct Table {
     int32_t headers[3];
@@ -180,7 +211,21 @@ struct Table {
     void (*build)(Network*, BuildRequest const*, BuildResult*, Failure*);
     void (*free_network)(Network*);
     void (*free_bytes)(void* owner);
-    void (*visit_engine)(Entries const*, Log const*, void const* data, size_t n_bytes, EngineVisitor const*, Failure*);
+    // A cache without bytes is an empty one; one that does not fit the library and the device is not used. The log must
+    // outlive the engine.
+    LoadedEngine* (*load)(
+        Entries const*, Log const*, void const* data, size_t n_bytes, KernelCache const*, Failure*);
+    void (*visit_engine)(LoadedEngine*, EngineVisitor const*, Failure*);
+    // Leaves the memory alone where the ABI has no such cache.
+    void (*kernel_cache)(LoadedEngine*, HostMemory*, Failure*);
+    void (*free_engine)(LoadedEngine*);
+    // The engine must outlive its contexts.
+    Context* (*create_context)(LoadedEngine*, Failure*);
+    void (*prepare)(Context*, Run const*, Failure*);
+    void (*enqueue)(Context*, void* stream, Failure*);
+    // Zero where the library says that runs on the stream cannot be captured.
+    int32_t (*is_capturable)(Context*, void* stream, Failure*);
+    void (*free_context)(Context*);
 };
 
 } // extern "C"

@@ -1,7 +1,8 @@
-// What an engine says about itself.
+// An engine on a device, and what it says about itself.
 #pragma once
 
 #include "abi.h"
+#include "build.hpp"
 #include "guard.hpp"
 #include "relay.hpp"
 
@@ -50,36 +51,109 @@ void visit_tensor(nvinfer1::ICudaEngine const& engine, char const* name, EngineV
     }
 }
 
-void visit_engine(
-    Entries const* entries, Log const* log, void const* data, size_t n_bytes, EngineVisitor const* visitor,
-    Failure* failure)
+// Members are freed from the last to the first: a runtime must outlive its engines.
+struct LoadedObjects {
+    LeasedRelay relay;
+    std::unique_ptr<nvinfer1::IRuntime> runtime;
+    std::unique_ptr<nvinfer1::ICudaEngine> engine;
+#ifdef TRT_MAJOR_RTX
+    std::unique_ptr<nvinfer1::IRuntimeConfig> config;
+    std::unique_ptr<nvinfer1::IRuntimeCache> cache;
+#endif
+
+    explicit LoadedObjects(Log const& log)
+        : relay{log}
+    {
+    }
+};
+
+LoadedObjects* loaded(LoadedEngine* handle) noexcept
 {
+    return reinterpret_cast<LoadedObjects*>(handle);
+}
+
+#ifdef TRT_MAJOR_RTX
+
+// Kernels are compiled for the device when they are first needed, in the call that needs them: a graph captured after
+// that call holds the kernels that stay.
+void configure(LoadedObjects& objects, KernelCache const& kernels)
+{
+    objects.config.reset(demanded(objects.engine->createRuntimeConfig(), "createRuntimeConfig"));
+    nvinfer1::IRuntimeConfig& config = *objects.config;
+    config.setExecutionContextAllocationStrategy(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED);
+    config.setDynamicShapesKernelSpecializationStrategy(nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
+    demand(config.setCudaGraphStrategy(nvinfer1::CudaGraphStrategy::kDISABLED), "setCudaGraphStrategy");
+    objects.cache.reset(demanded(config.createRuntimeCache(), "createRuntimeCache"));
+    if (kernels.n_bytes > 0) {
+        // A cache of another driver or device is left as it was: empty.
+        static_cast<void>(objects.cache->deserialize(kernels.data, kernels.n_bytes));
+    }
+    demand(config.setRuntimeCache(*objects.cache), "setRuntimeCache");
+}
+
+#endif
+
+LoadedEngine* load(
+    Entries const* entries, Log const* log, void const* data, size_t n_bytes,
+    [[maybe_unused]] KernelCache const* kernels, Failure* failure)
+{
+    LoadedEngine* out = nullptr;
     guarded(failure, "deserializeCudaEngine", [&] {
         auto const create_runtime = reinterpret_cast<void* (*)(void*, int32_t)>(entries->runtime);
-        LeasedRelay const relay{*log};
-        nvinfer1::ILogger* const logger = relay.get();
-        std::unique_ptr<nvinfer1::IRuntime> const runtime{static_cast<nvinfer1::IRuntime*>(
-            demanded(create_runtime(logger, NV_TENSORRT_VERSION), "createInferRuntime"))};
-        std::unique_ptr<nvinfer1::ICudaEngine> const engine{
-            demanded(runtime->deserializeCudaEngine(data, n_bytes), "deserializeCudaEngine")};
+        auto objects = std::make_unique<LoadedObjects>(*log);
+        nvinfer1::ILogger* const logger = objects->relay.get();
+        void* const runtime = demanded(create_runtime(logger, NV_TENSORRT_VERSION), "createInferRuntime");
+        objects->runtime.reset(static_cast<nvinfer1::IRuntime*>(runtime));
+        objects->engine.reset(
+            demanded(objects->runtime->deserializeCudaEngine(data, n_bytes), "deserializeCudaEngine"));
+#ifdef TRT_MAJOR_RTX
+        configure(*objects, *kernels);
+#endif
+        out = reinterpret_cast<LoadedEngine*>(objects.release());
+    });
+    return out;
+}
+
+void visit_engine(LoadedEngine* handle, EngineVisitor const* visitor, Failure* failure)
+{
+    guarded(failure, "createEngineInspector", [&] {
+        nvinfer1::ICudaEngine const& engine = *loaded(handle)->engine;
         std::unique_ptr<nvinfer1::IEngineInspector> const inspector{
-            demanded(engine->createEngineInspector(), "createEngineInspector")};
+            demanded(engine.createEngineInspector(), "createEngineInspector")};
 
         EngineFacts facts{};
-        facts.name = engine->getName();
+        facts.name = engine.getName();
         facts.layers_json = inspector->getEngineInformation(nvinfer1::LayerInformationFormat::kJSON);
-        facts.n_layers = engine->getNbLayers();
-        facts.n_profiles = engine->getNbOptimizationProfiles();
-        facts.hardware_level = static_cast<int32_t>(engine->getHardwareCompatibilityLevel());
-        facts.is_refittable = engine->isRefittable() ? 1 : 0;
+        facts.n_layers = engine.getNbLayers();
+        facts.n_profiles = engine.getNbOptimizationProfiles();
+        facts.hardware_level = static_cast<int32_t>(engine.getHardwareCompatibilityLevel());
+        facts.is_refittable = engine.isRefittable() ? 1 : 0;
         visitor->facts(visitor->user, &facts);
         for (int32_t profile = 0; profile < facts.n_profiles; ++profile) {
-            visitor->profile(visitor->user, device_memory_bytes(*engine, profile));
+            visitor->profile(visitor->user, device_memory_bytes(engine, profile));
         }
-        for (int32_t index = 0; index < engine->getNbIOTensors(); ++index) {
-            visit_tensor(*engine, demanded(engine->getIOTensorName(index), "getIOTensorName"), *visitor);
+        for (int32_t index = 0; index < engine.getNbIOTensors(); ++index) {
+            visit_tensor(engine, demanded(engine.getIOTensorName(index), "getIOTensorName"), *visitor);
         }
     });
+}
+
+void kernel_cache(
+    [[maybe_unused]] LoadedEngine* handle, [[maybe_unused]] HostMemory* kernels, Failure* failure)
+{
+    guarded(failure, "IRuntimeCache::serialize", [&] {
+#ifdef TRT_MAJOR_RTX
+        std::unique_ptr<nvinfer1::IHostMemory> bytes{
+            demanded(loaded(handle)->cache->serialize(), "IRuntimeCache::serialize")};
+        *kernels = given_away(std::move(bytes));
+#endif
+    });
+}
+
+void free_engine(LoadedEngine* handle)
+{
+    Failure failure{};
+    guarded(&failure, "free_engine", [&] { delete loaded(handle); });
 }
 
 } // namespace

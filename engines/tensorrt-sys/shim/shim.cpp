@@ -1,6 +1,7 @@
 // One shim: compiled once per ABI, with the namespaces of TensorRT renamed and EGOM2P_TABLE as its only export.
 #include "abi.h"
 #include "build.hpp"
+#include "context.hpp"
 #include "engine.hpp"
 #include "names.hpp"
 #include "network.hpp"
@@ -21,7 +22,15 @@ extern "C" Table const* EGOM2P_TABLE()
         build,
         free_network,
         free_bytes,
+        load,
         visit_engine,
+        kernel_cache,
+        free_engine,
+        create_context,
+        prepare,
+        enqueue,
+        is_capturable,
+        free_context,
     };
     return &table;
 }

@@ -2,7 +2,7 @@
 
 use crate::{Result, SysError};
 use libloading::Library;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 const DRIVER: &str = "libcuda.so.1";
 
@@ -12,10 +12,12 @@ const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: c_int = 75;
 const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: c_int = 76;
 
 /// An NVIDIA driver that works and has a device. Whatever would crash without one takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Driver {
     version: (u32, u32),
     devices: Vec<Device>,
+    /// None where a test pretends to have a driver.
+    library: Option<&'static Library>,
 }
 
 /// A GPU.
@@ -51,10 +53,21 @@ impl Driver {
         &self.devices
     }
 
+    /// The primary context of the visible device of that ordinal, which everything in this process shares. It is kept
+    /// for the life of the process.
+    pub(crate) fn context(&self, ordinal: usize) -> Result<DeviceContext> {
+        let Some(library) = self.library else { return Ok(DeviceContext { current: None }) };
+        if ordinal >= self.devices.len() {
+            let what = format!("there is no device {ordinal} among {}", self.devices.len());
+            return Err(SysError::DriverBroken { what });
+        }
+        Calls { library }.primary_context(ordinal as c_int)
+    }
+
     /// What a test of this crate says to have.
     #[cfg(all(test, feature = "shim"))]
     pub(crate) fn pretended() -> Self {
-        Self { version: (13, 0), devices: Vec::new() }
+        Self { version: (13, 0), devices: Vec::new(), library: None }
     }
 
     fn open_library(name: &str) -> Result<Self> {
@@ -62,7 +75,8 @@ impl Driver {
         let library = unsafe { Library::new(name) }
             .map_err(|error| SysError::DriverMissing { why: crate::library::one_line(&error) })?;
         // The driver keeps threads of its own: it is never closed.
-        let cuda = Calls { library: Box::leak(Box::new(library)) };
+        let library: &'static Library = Box::leak(Box::new(library));
+        let cuda = Calls { library };
         cuda.init()?;
         let version = cuda.number(c"cuDriverGetVersion")?;
         let n_devices = cuda.number(c"cuDeviceGetCount")?;
@@ -70,10 +84,39 @@ impl Driver {
             return Err(SysError::NoDevice);
         }
         let devices = (0..n_devices).map(|index| cuda.device(index)).collect::<Result<_>>()?;
-        Ok(Self { version: ((version / 1000).unsigned_abs(), (version % 1000 / 10).unsigned_abs()), devices })
+        let version = ((version / 1000).unsigned_abs(), (version % 1000 / 10).unsigned_abs());
+        Ok(Self { version, devices, library: Some(library) })
     }
 }
 
+/// The context of a device. TensorRT works on the device whose context is current in the calling thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeviceContext {
+    current: Option<(Calls, ContextHandle)>,
+}
+
+impl DeviceContext {
+    /// Makes it the one of this thread.
+    pub(crate) fn make_current(&self) -> Result<()> {
+        let Some((calls, handle)) = &self.current else { return Ok(()) };
+        let symbol = c"cuCtxSetCurrent";
+        // SAFETY: CUresult cuCtxSetCurrent(CUcontext), where CUcontext is a pointer
+        let set: unsafe extern "C" fn(*mut c_void) -> c_int = unsafe { calls.get(symbol)? };
+        // SAFETY: the context is retained and never released.
+        calls.check(symbol, unsafe { set(handle.0) })
+    }
+}
+
+/// A `CUcontext`.
+#[derive(Debug, Clone, Copy)]
+struct ContextHandle(*mut c_void);
+
+// SAFETY: a context may be made current in any thread, in several at once.
+unsafe impl Send for ContextHandle {}
+// SAFETY: as above; the handle itself never changes.
+unsafe impl Sync for ContextHandle {}
+
+#[derive(Debug, Clone, Copy)]
 struct Calls {
     library: &'static Library,
 }
@@ -81,14 +124,14 @@ struct Calls {
 impl Calls {
     /// # Safety
     /// `T` is the type of the function.
-    unsafe fn get<T: Copy>(&self, symbol: &CStr) -> Result<T> {
+    unsafe fn get<T: Copy>(self, symbol: &CStr) -> Result<T> {
         // SAFETY: the caller vouches for the type.
         let found = unsafe { self.library.get::<T>(symbol.to_bytes_with_nul()) };
         let name = symbol.to_string_lossy();
         found.map(|call| *call).map_err(|_| SysError::DriverBroken { what: format!("{DRIVER} has no {name}") })
     }
 
-    fn init(&self) -> Result<()> {
+    fn init(self) -> Result<()> {
         // SAFETY: CUresult cuInit(unsigned int flags)
         let call: unsafe extern "C" fn(u32) -> c_int = unsafe { self.get(c"cuInit")? };
         // SAFETY: flags must be zero; the call may come at any time.
@@ -99,7 +142,7 @@ impl Calls {
     }
 
     /// Calls a function that gives one number.
-    fn number(&self, symbol: &CStr) -> Result<c_int> {
+    fn number(self, symbol: &CStr) -> Result<c_int> {
         // SAFETY: CUresult cuDriverGetVersion(int*), CUresult cuDeviceGetCount(int*)
         let call: unsafe extern "C" fn(*mut c_int) -> c_int = unsafe { self.get(symbol)? };
         let mut number = 0;
@@ -109,7 +152,7 @@ impl Calls {
         Ok(number)
     }
 
-    fn device(&self, index: c_int) -> Result<Device> {
+    fn device(self, index: c_int) -> Result<Device> {
         // SAFETY: CUresult cuDeviceGet(CUdevice*, int ordinal), where CUdevice is int
         let get: unsafe extern "C" fn(*mut c_int, c_int) -> c_int = unsafe { self.get(c"cuDeviceGet")? };
         let mut device = 0;
@@ -140,7 +183,23 @@ impl Calls {
         })
     }
 
-    fn attribute(&self, attribute: c_int, device: c_int) -> Result<u32> {
+    fn primary_context(self, index: c_int) -> Result<DeviceContext> {
+        // SAFETY: CUresult cuDeviceGet(CUdevice*, int ordinal), where CUdevice is int
+        let get: unsafe extern "C" fn(*mut c_int, c_int) -> c_int = unsafe { self.get(c"cuDeviceGet")? };
+        let mut device = 0;
+        // SAFETY: the driver is started, and the address is of a number that lives during the call.
+        self.check(c"cuDeviceGet", unsafe { get(&raw mut device, index) })?;
+
+        let symbol = c"cuDevicePrimaryCtxRetain";
+        // SAFETY: CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice), where CUcontext is a pointer
+        let retain: unsafe extern "C" fn(*mut *mut c_void, c_int) -> c_int = unsafe { self.get(symbol)? };
+        let mut context = std::ptr::null_mut();
+        // SAFETY: the driver is started, and the address is of a pointer that lives during the call.
+        self.check(symbol, unsafe { retain(&raw mut context, device) })?;
+        Ok(DeviceContext { current: Some((self, ContextHandle(context))) })
+    }
+
+    fn attribute(self, attribute: c_int, device: c_int) -> Result<u32> {
         // SAFETY: CUresult cuDeviceGetAttribute(int*, CUdevice_attribute, CUdevice), where the enum is an int
         let get: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int =
             unsafe { self.get(c"cuDeviceGetAttribute")? };
@@ -150,7 +209,7 @@ impl Calls {
         Ok(value.unsigned_abs())
     }
 
-    fn check(&self, symbol: &CStr, code: c_int) -> Result<()> {
+    fn check(self, symbol: &CStr, code: c_int) -> Result<()> {
         if code == CUDA_SUCCESS {
             return Ok(());
         }
@@ -158,7 +217,7 @@ impl Calls {
         Err(SysError::DriverBroken { what: format!("{} gives {name}", symbol.to_string_lossy()) })
     }
 
-    fn error_name(&self, code: c_int) -> Option<String> {
+    fn error_name(self, code: c_int) -> Option<String> {
         // SAFETY: CUresult cuGetErrorName(CUresult, const char**)
         let get: unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int =
             unsafe { self.get(c"cuGetErrorName").ok()? };

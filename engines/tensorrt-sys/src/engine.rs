@@ -1,11 +1,11 @@
 #![allow(unsafe_code, reason = "an engine is an object of the shim")]
 
-use crate::library::{Library, check};
-use crate::log::{LogRelay, LogSink};
+use crate::library::check;
+use crate::log::LogRelay;
 use crate::settings::InputRange;
-use crate::{Driver, ElementType, Result, ffi};
+use crate::{ElementType, Result, ffi};
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::ptr::NonNull;
 
 /// What an engine says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +58,13 @@ pub struct EngineProfile {
 }
 
 impl EngineDescription {
-    /// The driver is not used, but without one TensorRT may crash.
-    pub(crate) fn read(
-        library: &'static Library,
-        _driver: &Driver,
-        engine: &[u8],
-        log: Arc<dyn LogSink>,
+    /// # Safety
+    /// The engine is of the table's shim, and alive.
+    pub(crate) unsafe fn of(
+        table: &'static ffi::Table,
+        engine: NonNull<ffi::LoadedEngine>,
+        relay: &LogRelay,
     ) -> Result<Self> {
-        let table = library.table();
-        let relay = LogRelay::new(log);
         let description = Self {
             name: String::new(),
             tensors: Vec::new(),
@@ -85,20 +83,9 @@ impl EngineDescription {
             range: on_range,
         };
         let mut failure = ffi::Failure::none();
-        // SAFETY: the entry points are of the library that the table is for, and everything outlives the call.
-        unsafe {
-            let log = relay.for_shim();
-            let (data, n_bytes) = (engine.as_ptr().cast(), engine.len());
-            (table.visit_engine)(
-                library.entries(),
-                &raw const log,
-                data,
-                n_bytes,
-                &raw const visitor,
-                &raw mut failure,
-            );
-        }
-        check(&failure, &relay)?;
+        // SAFETY: the caller vouches for the engine, and the visitor's functions take what `user` points to.
+        unsafe { (table.visit_engine)(engine.as_ptr(), &raw const visitor, &raw mut failure) };
+        check(&failure, relay)?;
         Ok(seen.description)
     }
 }
@@ -163,9 +150,9 @@ unsafe extern "C" fn on_range(user: *mut c_void, range: *const ffi::Range) {
     reason = "tests panic where they fail, and say that they cannot run"
 )]
 mod tests {
-    use super::*;
-    use crate::{Abi, Family, Severity, SysError};
+    use crate::{Abi, Driver, Family, Library, LogSink, Severity, SysError};
     use std::path::Path;
+    use std::sync::Arc;
 
     struct Nowhere;
 
@@ -185,7 +172,7 @@ mod tests {
         }
         let library = Library::open(Family::Rtx, &core, &folder.join(Abi::Rtx.parser_name())).unwrap();
         for bytes in [&[][..], b"not an engine", &[0; 4096]] {
-            let error = library.describe_engine(&Driver::pretended(), bytes, Arc::new(Nowhere)).unwrap_err();
+            let error = library.load_engine(&Driver::pretended(), 0, bytes, &[], Arc::new(Nowhere)).unwrap_err();
             let SysError::Refused { lines, .. } = &error else { panic!("{error}") };
             assert!(!lines.is_empty(), "{error}");
             assert_eq!(error.to_string().lines().count(), 2);

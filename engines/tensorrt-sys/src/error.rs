@@ -245,6 +245,12 @@ pub enum SysError {
         /// What TensorRT logged.
         lines: Vec<String>,
     },
+    /// A run was given tensors or memory that do not fit the engine.
+    #[error("a run does not fit the engine: {what}\nreport this: a size was not checked")]
+    Binding {
+        /// What does not fit.
+        what: String,
+    },
     /// The build was cancelled by its progress callback.
     #[error("the build was cancelled\nstart it again when it is wanted")]
     Cancelled,

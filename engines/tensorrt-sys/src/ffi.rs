@@ -219,9 +219,51 @@ pub(crate) struct EngineVisitor {
     pub(crate) range: unsafe extern "C" fn(*mut c_void, *const Range),
 }
 
+/// A tensor of an engine in a run.
+#[repr(C)]
+pub(crate) struct Binding {
+    pub(crate) name: *const c_char,
+    pub(crate) address: *mut c_void,
+    pub(crate) n_dims: i32,
+    pub(crate) dims: [i64; MAX_DIMS],
+}
+
+/// What a run works on.
+#[repr(C)]
+pub(crate) struct Run {
+    pub(crate) inputs: *const Binding,
+    pub(crate) n_inputs: usize,
+    pub(crate) outputs: *const Binding,
+    pub(crate) n_outputs: usize,
+    pub(crate) scratch: *mut c_void,
+    pub(crate) scratch_bytes: i64,
+    pub(crate) profile: i32,
+    pub(crate) choose_profile: i32,
+    pub(crate) stream: *mut c_void,
+}
+
+/// Kernels that an engine compiled for its device in an earlier process.
+#[repr(C)]
+pub(crate) struct KernelCache {
+    pub(crate) data: *const c_void,
+    pub(crate) n_bytes: usize,
+}
+
 /// The shim's builder, network and parser.
 #[repr(C)]
 pub(crate) struct Network {
+    _opaque: [u8; 0],
+}
+
+/// The shim's runtime and engine.
+#[repr(C)]
+pub(crate) struct LoadedEngine {
+    _opaque: [u8; 0],
+}
+
+/// An execution context of TensorRT.
+#[repr(C)]
+pub(crate) struct Context {
     _opaque: [u8; 0],
 }
 
@@ -247,8 +289,22 @@ pub(crate) struct Table {
     pub(crate) build: unsafe extern "C" fn(*mut Network, *const BuildRequest, *mut BuildResult, *mut Failure),
     pub(crate) free_network: unsafe extern "C" fn(*mut Network),
     pub(crate) free_bytes: unsafe extern "C" fn(*mut c_void),
-    pub(crate) visit_engine:
-        unsafe extern "C" fn(*const Entries, *const Log, *const c_void, usize, *const EngineVisitor, *mut Failure),
+    pub(crate) load: unsafe extern "C" fn(
+        *const Entries,
+        *const Log,
+        *const c_void,
+        usize,
+        *const KernelCache,
+        *mut Failure,
+    ) -> *mut LoadedEngine,
+    pub(crate) visit_engine: unsafe extern "C" fn(*mut LoadedEngine, *const EngineVisitor, *mut Failure),
+    pub(crate) kernel_cache: unsafe extern "C" fn(*mut LoadedEngine, *mut HostMemory, *mut Failure),
+    pub(crate) free_engine: unsafe extern "C" fn(*mut LoadedEngine),
+    pub(crate) create_context: unsafe extern "C" fn(*mut LoadedEngine, *mut Failure) -> *mut Context,
+    pub(crate) prepare: unsafe extern "C" fn(*mut Context, *const Run, *mut Failure),
+    pub(crate) enqueue: unsafe extern "C" fn(*mut Context, *mut c_void, *mut Failure),
+    pub(crate) is_capturable: unsafe extern "C" fn(*mut Context, *mut c_void, *mut Failure) -> i32,
+    pub(crate) free_context: unsafe extern "C" fn(*mut Context),
 }
 
 // SAFETY: a table is a constant of the shim: nothing in it or behind its pointers is ever written.

@@ -1,6 +1,6 @@
 #![allow(unsafe_code, reason = "TensorRT is a C++ library, opened at run time")]
 
-use crate::engine::EngineDescription;
+use crate::loaded::LoadedEngine;
 use crate::log::{LogRelay, LogSink};
 use crate::network::Network;
 use crate::{Abi, CompiledShim, Driver, Family, Result, SysError, Version, compiled_shims, ffi, soname};
@@ -97,17 +97,21 @@ impl Library {
         Network::parse(self, onnx, driver, log)
     }
 
-    /// Reads what an engine says about itself, which takes deserialising it onto the device.
+    /// Loads an engine onto the visible device of that ordinal. `kernels` is what [`LoadedEngine::kernels`] gave in an
+    /// earlier process, or nothing; it is not used where it does not fit the library, the device and the driver.
     ///
     /// # Errors
-    /// [`SysError::Refused`] if the library does not take the engine.
-    pub fn describe_engine(
+    /// [`SysError::DriverBroken`] without such a device, [`SysError::Refused`] if the library does not take the engine,
+    /// [`SysError::OutOfMemory`] if the device has no room for its weights.
+    pub fn load_engine(
         &'static self,
         driver: &Driver,
+        ordinal: usize,
         engine: &[u8],
+        kernels: &[u8],
         log: Arc<dyn LogSink>,
-    ) -> Result<EngineDescription> {
-        EngineDescription::read(self, driver, engine, log)
+    ) -> Result<Arc<LoadedEngine>> {
+        LoadedEngine::load(self, driver.context(ordinal)?, engine, kernels, log).map(Arc::new)
     }
 
     pub(crate) fn table(&self) -> &'static ffi::Table {
@@ -145,13 +149,16 @@ impl fmt::Debug for Library {
     }
 }
 
+/// What TensorRT logs where memory of the host or of the device ends.
+const MEMORY_WORDS: [&str; 4] = ["std::bad_alloc", "OutOfMemory", "out of memory", "OUT_OF_MEMORY"];
+
 /// What a failed call becomes, with the lines that TensorRT logged; the panic of a log sink goes on instead.
 pub(crate) fn check(failure: &ffi::Failure, relay: &LogRelay) -> Result<()> {
     relay.resume_panic();
     let lines = relay.take_lines();
     let call = failure.what();
     // TensorRT catches most exceptions itself and gives null.
-    let out_of_memory = lines.iter().any(|line| line.contains("std::bad_alloc") || line.contains("OutOfMemory"));
+    let out_of_memory = lines.iter().any(|line| MEMORY_WORDS.iter().any(|word| line.contains(word)));
     match failure.kind {
         ffi::FAILURE_NONE => Ok(()),
         ffi::FAILURE_REFUSED if out_of_memory => Err(SysError::OutOfMemory { call, lines }),

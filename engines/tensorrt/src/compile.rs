@@ -1,3 +1,4 @@
+use crate::cache_file::CacheFile;
 use crate::device::{build_device, driver_for};
 use crate::fit::PresentDevice;
 use crate::log::BuildLog;
@@ -6,7 +7,6 @@ use crate::message::of_model;
 use crate::output::Output;
 use crate::ranges::input_ranges;
 use crate::tensorrt::TensorRt;
-use crate::timing::TimingCache;
 use egom2p_engine_core::onnx::{check_external, model_specs, read_model, tensor_bytes, visit_tensors};
 use egom2p_engine_core::{
     BuildMonitor, BuildReport, BuildRequest, CompileOptions, Digest, ENGINE_RECORD_SCHEMA, EngineError, EngineRecord,
@@ -59,7 +59,7 @@ pub(crate) fn build(backend: &TensorRt, request: &BuildRequest<'_>, target: Engi
     check_cancelled(request.monitor)?;
     let settings = BuildSettings {
         profiles,
-        timing_cache: timing.as_ref().map(TimingCache::read).transpose()?,
+        timing_cache: timing.as_ref().map(CacheFile::read).transpose()?,
         ..settings(&options)
     };
     let built = network.build(&settings, &mut Relay { monitor: request.monitor }).map_err(failed)?;
@@ -112,12 +112,12 @@ pub(crate) fn place(backend: &TensorRt, options: &CompileOptions) -> Result<Opti
     Ok(crate::device::present(&driver).map(|device| (driver, device)))
 }
 
-fn timing_cache(backend: &TensorRt, library: &Library, device: Option<&PresentDevice>) -> Result<Option<TimingCache>> {
+fn timing_cache(backend: &TensorRt, library: &Library, device: Option<&PresentDevice>) -> Result<Option<CacheFile>> {
     let Some(device) = device.filter(|_| library.abi().has_timing_cache()) else {
         return Ok(None);
     };
     let folder = backend.options.timing_cache.as_deref();
-    TimingCache::open(folder, backend.facts.name, &library.version().to_string(), device).map(Some)
+    CacheFile::timings(folder, backend.facts.name, &library.version().to_string(), device).map(Some)
 }
 
 fn settings(options: &CompileOptions) -> BuildSettings {

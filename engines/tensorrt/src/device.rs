@@ -3,11 +3,18 @@ use crate::fit::PresentDevice;
 use egom2p_engine_core::{ComputeCapability, EngineError, Result};
 use egom2p_tensorrt_sys::{Driver, Family};
 
-/// The device that TensorRT builds for and runs on: the driver's first.
+/// The device that TensorRT builds for: the driver's first.
 pub(crate) fn present(driver: &Driver) -> Option<PresentDevice> {
-    let device = driver.devices().first()?;
-    let (major, minor) = device.compute_capability;
-    Some(PresentDevice { name: device.name.clone(), compute_capability: ComputeCapability { major, minor } })
+    all_present(driver).into_iter().next()
+}
+
+/// The devices that engines can run on.
+pub(crate) fn all_present(driver: &Driver) -> Vec<PresentDevice> {
+    let device = |device: &egom2p_tensorrt_sys::Device| {
+        let (major, minor) = device.compute_capability;
+        PresentDevice { name: device.name.clone(), compute_capability: ComputeCapability { major, minor } }
+    };
+    driver.devices().iter().map(device).collect()
 }
 
 /// The driver, for what cannot do without one.

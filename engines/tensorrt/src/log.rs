@@ -14,6 +14,14 @@ pub(crate) struct BuildLog {
     told: Mutex<Told>,
 }
 
+/// Takes nothing: what matters of a run is in its error.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl LogSink for Silent {
+    fn log(&self, _: Severity, _: &str) {}
+}
+
 /// What a build told about its engine.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {

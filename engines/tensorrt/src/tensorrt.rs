@@ -19,7 +19,8 @@ pub struct TensorRtOptions {
     /// the executable, then in `cache/tensorrt` of the workspace that holds the executable (RTX), or where NVIDIA's
     /// packages put them (TensorRT 10 and 11).
     pub library: Option<PathBuf>,
-    /// Folder for the timings of kernels, TensorRT 10 and 11 only; `None` for `egom2p/timing` in the user's cache folder.
+    /// Folder for the timings of kernels (TensorRT 10 and 11) and for kernels that were compiled for the device (RTX);
+    /// `None` for `egom2p/timing` in the user's cache folder.
     pub timing_cache: Option<PathBuf>,
 }
 

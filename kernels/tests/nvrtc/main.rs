@@ -2,7 +2,10 @@
 
 mod compiler;
 
-use std::path::{Path, PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use compiler::Compiler;
 use egom2p_kernels::Kernels;
@@ -31,6 +34,24 @@ fn every_entry_is_in_the_ptx() {
             assert!(ptx.contains(&format!(".visible .entry {entry}(")), "no {entry} for {architecture}");
         }
         assert_eq!(ptx.matches(".visible .entry").count(), Kernels::ENTRIES.len());
+    }
+}
+
+/// What the crate carries is what its sources compile to; `INSTA_UPDATE=always`, which `cargo xtask bless` sets,
+/// writes it.
+#[test]
+fn stored_ptx_is_that_of_the_sources() {
+    let Some(folder) = folder() else { return };
+    let (major, minor) = Kernels::NEEDED_COMPUTE_CAPABILITY;
+    let ptx = Compiler::open(&folder).ptx(Kernels::source(), &format!("compute_{major}{minor}"), Kernels::OPTIONS);
+    if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("ptx/egom2p.ptx");
+        let beside = stored.with_extension("ptx.new");
+        fs::write(&beside, &ptx).expect("the file is written");
+        fs::rename(&beside, &stored).expect("the file gets its name");
+    } else {
+        let is_same = ptx == Kernels::ptx().as_bytes();
+        assert!(is_same, "kernels/ptx/egom2p.ptx is of other sources: run `cargo xtask bless`");
     }
 }
 

@@ -1,15 +1,17 @@
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use egom2p_calibration::{Precision, UnknownPrecision, with_precision};
+use egom2p_device::ComputeDevice;
 use egom2p_engine_core::{Device, EngineError, SessionOptions, Tensor};
 use egom2p_engines::{Bundle, BundleError, BundleVariant};
 use egom2p_graph::{Bindings, BuildError, Cost, Dim, DimError, Graph};
 use egom2p_model::{ModelConfig, Stage, StageError, Variant};
 
-use super::{Ceilings, InputError, Latency, Synthetic, measure};
+use super::{Ceilings, InputError, Latency, Synthetic, measure, resident::measure_resident};
 
 /// What one engine takes.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,8 +30,10 @@ pub struct EngineBenchmark {
     pub dims: BTreeMap<&'static str, usize>,
     /// Wall time of checking the engine's files and loading it.
     pub load_secs: f64,
-    /// Wall time of the calls.
+    /// Wall time of the calls; on a device, with inputs and outputs that stay there.
     pub latency: Latency,
+    /// On a device, wall time of the calls with inputs that come from the host and outputs that go back there.
+    pub with_transfers: Option<Latency>,
     /// Tokens of a call: those that a tokenizer makes or reads, the encoder sees, the decoder or a head is asked for.
     pub tokens: usize,
     /// What the products of the stage's graph take.
@@ -84,17 +88,28 @@ pub const SHARE_RULE: &str = "the larger of operations at the matrix rate and by
      every operand and result counted once per product; above 100 % where operands stay in the processor's caches, \
      or where other programs slowed the measurement of the ceilings";
 
+/// How engines are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineRuns<'a> {
+    /// The device on whose tensors the engines run; `None` for tensors of the host.
+    pub device: Option<&'a Arc<dyn ComputeDevice>>,
+    /// How sessions run.
+    pub options: &'a SessionOptions,
+    /// Time for the timed runs of each engine, by [`super::REPEAT_RULE`].
+    pub budget: Duration,
+    /// Seed of the inputs.
+    pub seed: u64,
+}
+
 /// Measures an engine of a bundle with synthetic inputs.
 ///
 /// # Errors
-/// An engine that cannot be opened or does not run, or whose ranges make no input of the model.
+/// An engine that cannot be opened or does not run there, or whose ranges make no input of the model.
 pub fn measure_engine(
     bundle: &Bundle,
     config: &ModelConfig,
     (stage, variant): (Stage, &str),
-    options: &SessionOptions,
-    budget: Duration,
-    seed: u64,
+    runs: EngineRuns<'_>,
 ) -> Result<EngineBenchmark, EngineBenchmarkError> {
     let entry = bundle.variant(stage.name(), variant)?;
     let known = stage.variants().iter().find(|known| known.name() == variant);
@@ -104,14 +119,29 @@ pub fn measure_engine(
     let cost = graph.cost(&dims)?;
 
     let started = Instant::now();
-    let mut session = bundle.session(stage.name(), variant.name(), options)?;
+    let engine = bundle.engine(stage.name(), variant.name())?;
+    let mut session = match runs.device {
+        Some(device) => engine.session_on(device, runs.options)?,
+        None => engine.session(runs.options)?,
+    };
     let load_secs = started.elapsed().as_secs_f64();
     let profile = entry.profiles.first().cloned().unwrap_or_default();
-    let mut synthetic = Synthetic::new(config, seed);
+    let mut synthetic = Synthetic::new(config, runs.seed);
     let specs = session.inputs().to_vec();
     let tensors = specs.iter().map(|spec| synthetic.input(stage, spec, &profile)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<(&str, &Tensor)> = specs.iter().map(|spec| spec.name.as_str()).zip(&tensors).collect();
-    let latency = measure(budget, || session.run(&inputs).map(drop))?;
+    let (latency, with_transfers) = match runs.device {
+        Some(device) => {
+            let outputs = graph.outputs().iter().map(|&(name, node)| {
+                let lengths = graph.node(node).fact.shape.iter().map(|dim| dim.evaluate(&dims));
+                Ok((name, lengths.collect::<Result<Vec<_>, DimError>>()?))
+            });
+            let outputs = outputs.collect::<Result<Vec<_>, DimError>>()?;
+            let (resident, with_transfers) = measure_resident(&mut *session, device, &inputs, &outputs, runs.budget)?;
+            (resident, Some(with_transfers))
+        }
+        None => (measure(runs.budget, || session.run(&inputs).map(drop))?, None),
+    };
     Ok(EngineBenchmark {
         stage,
         variant,
@@ -120,6 +150,7 @@ pub fn measure_engine(
         precision: entry.precision.clone(),
         load_secs,
         latency,
+        with_transfers,
         tokens: tokens(config, stage, &dims),
         cost,
         dims,
@@ -196,6 +227,7 @@ mod tests {
         let latency = |secs| Latency::new(1, secs, []);
         let ceilings = Ceilings {
             backend: "abacus".to_owned(),
+            precision: "fp32".to_owned(),
             matrix_flops_per_sec: 100.0,
             memory_bytes_per_sec: 10.0,
             matrix: latency(1.0),
@@ -210,6 +242,7 @@ mod tests {
             dims: [("queries", 6)].into(),
             load_secs: 0.0,
             latency: latency(4.0),
+            with_transfers: None,
             tokens: 6,
             cost: Cost { flops, bytes },
         };

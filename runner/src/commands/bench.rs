@@ -1,13 +1,21 @@
 //! `egom2p bench`: what a bundle takes on this machine.
 
+mod device;
 mod json;
 mod plan;
 mod text;
 
-use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use egom2p::{
-    benchmark::{CeilingGraphs, Ceilings, ClipLatency, EngineBenchmark, measure_clips, measure_engine},
+    benchmark::{
+        CeilingGraphs, Ceilings, ClipLatency, EngineBenchmark, EngineRuns, Filling, measure_clips, measure_engine,
+    },
     clips::TokensFile,
     engine_stages::EngineStages,
     generation::GenerationSettings,
@@ -18,6 +26,7 @@ use egom2p_engines::{Bundle, open_backend};
 use egom2p_model::{Modality, ModelConfig, Stage};
 use indicatif::ProgressBar;
 
+pub(super) use self::device::OnDevice;
 use self::plan::ClipsPlan;
 use super::{decoding::DecodingArgs, engines::EngineArgs};
 use crate::console;
@@ -42,6 +51,9 @@ pub(crate) struct Args {
     /// Whole clips to time; 0 leaves them out
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
     clips: u16,
+    /// Clips that a GPU predicts together, or "fill": 1, 2, 4 and so on as long as it pays
+    #[arg(long, value_name = "N|fill", default_value = "1", value_parser = batch)]
+    batch: Batch,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -51,26 +63,57 @@ pub(crate) struct Args {
     engines: EngineArgs,
 }
 
+/// What is to be measured, and how.
+pub(super) struct Request<'a> {
+    pub(super) bundle: &'a Path,
+    /// Only the engines of these stages; none for all.
+    pub(super) stages: &'a [Stage],
+    /// What whole clips are decoded to; none for those of depth, camera and gaze that the bundle has.
+    pub(super) to: &'a [Modality],
+    /// Tokens of a clip; none for RGB tokens that follow from the seed.
+    pub(super) tokens: &'a [TokensFile],
+    pub(super) secs: u64,
+    pub(super) clips: u16,
+    pub(super) batch: Batch,
+    pub(super) seed: u64,
+    /// How clips are decoded to these targets.
+    pub(super) settings: &'a dyn Fn(&[Modality]) -> GenerationSettings,
+    pub(super) engines: &'a EngineArgs,
+}
+
+/// How many clips a GPU predicts together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Batch {
+    /// This many.
+    Clips(NonZeroUsize),
+    /// One, and then more as long as it pays.
+    Fill,
+}
+
 /// Everything that was measured.
-struct Measured<'a> {
-    args: &'a Args,
-    bundle: &'a Bundle,
-    options: &'a SessionOptions,
-    settings: &'a GenerationSettings,
-    engines: &'a [EngineBenchmark],
+pub(super) struct Measured<'a> {
+    request: &'a Request<'a>,
+    bundle: Bundle,
+    options: SessionOptions,
+    settings: GenerationSettings,
+    engines: Vec<EngineBenchmark>,
     /// What was measured of whole clips, and why the rest was not.
-    clips: &'a ClipsMeasured,
-    ceilings: &'a Ceilings,
+    pub(super) clips: ClipsMeasured,
+    ceilings: Result<Ceilings, String>,
     host_peak_bytes: Option<u64>,
+    /// The device that the engines run on, where that is not the processor.
+    device: Option<OnDevice>,
 }
 
 /// What was measured of whole clips.
-struct ClipsMeasured {
+pub(super) struct ClipsMeasured {
     /// What clips are made from and decoded to, such as `rgb to depth, camera`.
-    task: String,
-    measured: Vec<ClipLatency>,
+    pub(super) task: String,
+    pub(super) measured: Vec<ClipLatency>,
+    /// Batches of growing size, where those were asked for; the first is the one in `measured`.
+    pub(super) fillings: Vec<Filling>,
     /// What was not measured, by the name of the scope, and why.
-    left_out: BTreeMap<&'static str, String>,
+    pub(super) left_out: BTreeMap<&'static str, String>,
 }
 
 /// Time for each ceiling, however little an engine gets: the best run of a few says little.
@@ -80,49 +123,72 @@ const MIN_CEILING_SECS: u64 = 2;
 const NO_DEVICE_MEMORY: &str = "these engines run on the processor";
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut stages = args.engines.open(&args.bundle)?;
-    let config = super::bundle_config(stages.bundle())?;
-    stages.require(args.stages.iter().copied())?;
-    let engines = plan::engines(stages.bundle(), &args.stages)?;
-    let clips = ClipsPlan::new(args, &config, &stages)?;
-    let settings = args.decoding.settings(&clips.targets, args.engines.n_threads());
-    let options = args.engines.session_options();
-    let ceilings = CeilingGraphs::write()?;
-    let bar = console::progress((engines.len() + clips.n_clips() + 1) as u64, "");
-
-    let clips = measure_all_clips(&mut stages, &config, &clips, &settings, &bar)?;
-    let bundle = stages.bundle();
-    let mut measured = Vec::with_capacity(engines.len());
-    for (stage, variant) in engines {
-        bar.set_message(format!("{stage}.{variant}"));
-        let budget = Duration::from_secs(args.secs);
-        measured.push(measure_engine(bundle, &config, (stage, &variant), &options, budget, settings.seed)?);
-        bar.inc(1);
-    }
-    // The ceilings take memory of their own, which is not the bundle's.
-    let host_peak_bytes = run_report::peak_memory_bytes();
-    bar.set_message("ceilings");
-    let (backend, device) = backend(&measured);
-    let backend = open_backend(backend.parse()?, &args.engines.backend_options())?;
-    let ceilings =
-        ceilings.measure(&*backend, device, &options, Duration::from_secs(args.secs.max(MIN_CEILING_SECS)))?;
-    bar.finish_and_clear();
-
-    let measured = Measured {
-        args,
-        bundle,
-        options: &options,
+    let settings = |targets: &[Modality]| args.decoding.settings(targets, args.engines.n_threads());
+    let request = Request {
+        bundle: &args.bundle,
+        stages: &args.stages,
+        to: &args.to,
+        tokens: &args.tokens,
+        secs: args.secs,
+        clips: args.clips,
+        batch: args.batch,
+        seed: args.decoding.seed,
         settings: &settings,
-        engines: &measured,
-        clips: &clips,
-        ceilings: &ceilings,
-        host_peak_bytes,
+        engines: &args.engines,
     };
+    let measured = measure(&request)?;
     if args.json {
         return console::print_json(&measured.to_json());
     }
     console::print(measured.to_text().trim_end());
     Ok(())
+}
+
+/// Measures engines, whole clips and the machine.
+pub(super) fn measure<'a>(request: &'a Request<'a>) -> anyhow::Result<Measured<'a>> {
+    let mut stages = request.engines.open(request.bundle)?;
+    let config = super::bundle_config(stages.bundle())?;
+    stages.require(request.stages.iter().copied())?;
+    let engines = plan::engines(stages.bundle(), request.stages)?;
+    let plan = ClipsPlan::new(request, &config, &stages)?;
+    let settings = (request.settings)(&plan.targets);
+    let options = request.engines.session_options();
+    let mut device = OnDevice::open(stages.bundle(), request.batch, &request.engines.backend_options())?;
+    let ceilings = CeilingGraphs::write()?;
+    let bar = console::progress((engines.len() + plan.n_clips() + 1) as u64, "");
+
+    let clips = match &mut device {
+        Some(device) => device.measure_all_clips(request, &config, &plan, &settings, &bar)?,
+        None => measure_all_clips(&mut stages, &config, &plan, &settings, &bar)?,
+    };
+    let mut measured = Vec::with_capacity(engines.len());
+    for (stage, variant) in engines {
+        bar.set_message(format!("{stage}.{variant}"));
+        let runs = EngineRuns {
+            device: device.as_ref().map(OnDevice::device),
+            options: &options,
+            budget: Duration::from_secs(request.secs),
+            seed: settings.seed,
+        };
+        measured.push(measure_engine(stages.bundle(), &config, (stage, &variant), runs)?);
+        bar.inc(1);
+    }
+    // The ceilings take memory of their own, which is not the bundle's.
+    let host_peak_bytes = run_report::peak_memory_bytes();
+    bar.set_message("ceilings");
+    let budget = Duration::from_secs(request.secs.max(MIN_CEILING_SECS));
+    let ceilings = if let Some(device) = &device {
+        // What was measured so far is worth more than the shares.
+        let ceilings = device.measure_ceilings(request, stages.bundle(), &ceilings, (&options, budget));
+        ceilings.map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())
+    } else {
+        let (backend, device) = backend(&measured);
+        let backend = open_backend(backend.parse()?, &request.engines.backend_options())?;
+        Ok(ceilings.measure(&*backend, device, &options, budget)?)
+    };
+    bar.finish_and_clear();
+    let bundle = Bundle::open(request.bundle, request.engines.backend_options())?;
+    Ok(Measured { request, bundle, options, settings, engines: measured, clips, ceilings, host_peak_bytes, device })
 }
 
 /// Measures whole clips as far as the bundle has the stages.
@@ -133,7 +199,7 @@ fn measure_all_clips(
     settings: &GenerationSettings,
     bar: &ProgressBar,
 ) -> anyhow::Result<ClipsMeasured> {
-    let mut clips = ClipsMeasured { task: plan.task.clone(), measured: Vec::new(), left_out: plan.left_out.clone() };
+    let mut clips = ClipsMeasured::new(plan);
     let Some(n_clips) = NonZeroUsize::new(plan.n_timed) else { return Ok(clips) };
     for (scope, given) in &plan.scopes {
         bar.set_message(format!("clips to {}", scope.name()));
@@ -142,7 +208,22 @@ fn measure_all_clips(
     Ok(clips)
 }
 
+impl ClipsMeasured {
+    /// Nothing measured yet.
+    fn new(plan: &ClipsPlan) -> Self {
+        let left_out = plan.left_out.clone();
+        Self { task: plan.task.clone(), measured: Vec::new(), fillings: Vec::new(), left_out }
+    }
+}
+
 /// The backend and the device whose ceilings are measured: those of the first engine.
 fn backend(engines: &[EngineBenchmark]) -> (&str, Device) {
     engines.first().map_or(("onnxruntime", Device::Cpu), |engine| (&engine.backend, engine.device))
+}
+
+fn batch(text: &str) -> Result<Batch, String> {
+    let clips = || text.parse().ok().filter(|batch: &NonZeroUsize| batch.get() <= 1024).map(Batch::Clips);
+    if text == "fill" { Some(Batch::Fill) } else { clips() }.ok_or_else(|| {
+        format!("{text} is no number of clips; write a number from 1 to 1024, or \"fill\" for as many as pay")
+    })
 }

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         verify: args.verify,
     };
     let backend = open_backend(args.backend, &args.backend_options())?;
-    precision::check(&args.exported, args.stages.as_deref(), args.backend, args.precision)?;
+    precision::check(&args.exported, args.stages.as_deref(), (args.backend, args.device()), args.precision)?;
     partial::watch(&args.out, BUNDLE_MANIFEST_FILE)?;
     let built = Builder::new(backend.as_ref(), options).build(&args.exported, &args.out, &mut BuildProgress::default());
     let summary = built.map_err(|error| match profile {
@@ -127,8 +127,13 @@ impl Args {
                 summary.secs
             ));
         } else {
+            // The other backends have no choice of devices.
+            let place = match (self.backend, self.device()) {
+                (BackendKind::OnnxRuntime, Device::Cuda) => " for cuda",
+                _ => "",
+            };
             console::print(format_args!(
-                "{shown}: {} built, {n_unchanged} unchanged ({:.1} s)",
+                "{shown}: {} built{place}, {n_unchanged} unchanged ({:.1} s)",
                 count(n_built, "engine"),
                 summary.secs
             ));

@@ -43,6 +43,10 @@ pub(crate) struct DecodingArgs {
     /// Let every target see the input alone, as one published script per target; otherwise finished targets join the condition
     #[arg(long)]
     independent: bool,
+    /// Approximate: from the second step of a target on, see the input as it was encoded without the target's tokens, in
+    /// place of encoding both together
+    #[arg(long)]
+    reuse_encoder: bool,
 }
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
@@ -91,6 +95,7 @@ impl DecodingArgs {
             targets: targets.iter().map(target).collect(),
             seed: self.seed,
             chaining: if self.independent { Chaining::Independent } else { Chaining::Growing },
+            reuse_encoder: self.reuse_encoder,
             head_rows: HEAD_ROWS,
             n_threads,
         }

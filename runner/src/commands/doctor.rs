@@ -3,7 +3,8 @@
 use std::iter;
 
 use egom2p::video::VideoProgram;
-use egom2p_engine_core::BackendInfo;
+use egom2p_device::{DeviceError, DeviceFacts, open_cuda};
+use egom2p_engine_core::{BackendInfo, Device};
 use egom2p_engines::{BackendKind, BackendOptions, BundleError, open_backend};
 use serde_json::{Value, json};
 
@@ -39,8 +40,10 @@ enum State {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let options = args.engines.backend_options();
-    let mut findings = vec![onnxruntime(&options), video()];
-    findings.extend(nvidia(&options));
+    let gpus = gpus();
+    let mut findings = vec![onnxruntime(&options, &gpus), video()];
+    findings.extend(compilers(&options));
+    findings.push(Finding { name: "NVIDIA GPUs", state: State::of_gpus(&gpus), serves: "run and stage on cuda" });
     if args.json {
         return console::print_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -58,11 +61,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn onnxruntime(options: &BackendOptions) -> Finding {
+fn onnxruntime(options: &BackendOptions, gpus: &Result<Vec<DeviceFacts>, DeviceError>) -> Finding {
     let mut info = check(BackendKind::OnnxRuntime, options);
     if let Ok(info) = &mut info {
-        // They say how the library was compiled, which decides nothing.
-        info.features.clear();
+        // What the library was compiled with decides nothing else.
+        info.features = vec![match gpus {
+            _ if !info.devices.contains(&Device::Cuda.to_string()) => "runs engines on cpu".to_owned(),
+            Ok(_) => "runs engines on cpu and cuda".to_owned(),
+            Err(error) => format!("runs engines on cpu, and not on cuda: {}", first_line(error)),
+        }];
     }
     let state = State::of_backend(&info);
     Finding { name: "ONNX Runtime", state, serves: "build, run, stage" }
@@ -76,16 +83,14 @@ fn video() -> Finding {
     Finding { name: "egom2p-video", state, serves: "run --input, depth.mp4, rgb.mp4" }
 }
 
-/// The libraries that compile engines and the GPUs that run them; one finding where this program can use neither.
-fn nvidia(options: &BackendOptions) -> Vec<Finding> {
+/// The libraries that compile engines; one finding where this program can use neither.
+fn compilers(options: &BackendOptions) -> Vec<Finding> {
     let tensorrt = check(BackendKind::TensorRt, options);
     if let Err(error @ BundleError::BackendLeftOut { .. }) = tensorrt {
         let state = State::LeftOut(error.to_string());
         return vec![Finding { name: "TensorRT", state, serves: "build --backend tensorrt or tensorrt-rtx" }];
     }
-    let rtx = check(BackendKind::TensorRtRtx, options);
-    let gpus = [&tensorrt, &rtx].into_iter().find_map(|info| info.as_ref().ok()).map(gpus);
-    let mut findings = vec![
+    vec![
         Finding {
             name: "TensorRT",
             state: State::of_backend(&tensorrt),
@@ -93,26 +98,17 @@ fn nvidia(options: &BackendOptions) -> Vec<Finding> {
         },
         Finding {
             name: "TensorRT for RTX",
-            state: State::of_backend(&rtx),
+            state: State::of_backend(&check(BackendKind::TensorRtRtx, options)),
             serves: "build --backend tensorrt-rtx, with --compute-capability on any machine",
         },
-    ];
-    findings.extend(gpus);
-    findings
+    ]
 }
 
-/// The GPUs that a library of NVIDIA sees.
-fn gpus(info: &BackendInfo) -> Finding {
-    let state = if info.devices.is_empty() {
-        State::Missing(
-            "no NVIDIA driver with a GPU was found\n\
-             compiling ahead of time needs none; run compiled engines on a machine that has one"
-                .to_owned(),
-        )
-    } else {
-        State::Found { what: info.devices.join(", "), more: Vec::new() }
-    };
-    Finding { name: "NVIDIA GPUs", state, serves: "run and stage with compiled engines" }
+/// The GPUs that this program can use, of which there is at least one.
+fn gpus() -> Result<Vec<DeviceFacts>, DeviceError> {
+    let mut gpus = vec![open_cuda(0)?.facts().clone()];
+    gpus.extend((1..).map_while(|ordinal| Some(open_cuda(ordinal).ok()?.facts().clone())));
+    Ok(gpus)
 }
 
 fn check(kind: BackendKind, options: &BackendOptions) -> Result<BackendInfo, BundleError> {
@@ -120,6 +116,17 @@ fn check(kind: BackendKind, options: &BackendOptions) -> Result<BackendInfo, Bun
 }
 
 impl State {
+    fn of_gpus(gpus: &Result<Vec<DeviceFacts>, DeviceError>) -> Self {
+        match gpus {
+            Ok(gpus) => {
+                let names: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+                Self::Found { what: names.join(", "), more: gpus.iter().filter_map(abilities).collect() }
+            }
+            Err(error @ DeviceError::LeftOut) => Self::LeftOut(error.to_string()),
+            Err(error) => Self::Missing(error.to_string()),
+        }
+    }
+
     fn of_backend(info: &Result<BackendInfo, BundleError>) -> Self {
         match info {
             Ok(info) => Self::Found {
@@ -156,6 +163,16 @@ impl Finding {
         };
         json!({ "name": self.name, "found": found, "more": more, "missing": missing, "serves": self.serves })
     }
+}
+
+/// What a GPU and its driver can do.
+fn abilities(gpu: &DeviceFacts) -> Option<String> {
+    let ((major, minor), driver) = (gpu.compute_capability?, gpu.driver?);
+    Some(format!("{}: compute capability {major}.{minor}, a driver for CUDA {}.{}", gpu.name, driver.0, driver.1))
+}
+
+fn first_line(error: &DeviceError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// All memory of the machine, where the system tells it.

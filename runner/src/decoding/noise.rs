@@ -23,6 +23,11 @@ impl ExponentialNoise {
         Self { first: seed.max(1) }
     }
 
+    /// The state of the stream at index 0, in [1, 2^31 - 2].
+    pub fn first(&self) -> u32 {
+        self.first as u32
+    }
+
     /// The same noise from a flat index on: index 0 of the result is `index` of this stream.
     #[must_use]
     pub fn starting_at(&self, index: u64) -> Self {

@@ -1,4 +1,6 @@
-use egom2p_model::Modality;
+use egom2p_model::{Modality, ModelConfig};
+
+use super::{Encoding, PlannedStep};
 
 /// What one decoding step did, for `run.json` and for tests.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,7 +19,7 @@ pub struct StepReport {
     pub positions: Vec<i64>,
     /// The token drawn at each of them.
     pub tokens: Vec<i64>,
-    /// Whether the encoder states of the conditional pass were those of an earlier step.
+    /// Whether the encoder states that the conditional pass saw of the condition were those of an earlier step.
     pub shared_encoding: bool,
     /// Wall time per part.
     pub secs: StepSecs,
@@ -34,6 +36,22 @@ pub struct StepSecs {
     pub head: f64,
     /// Guidance and sampling.
     pub sampling: f64,
+}
+
+impl StepReport {
+    pub(crate) fn new(step: &PlannedStep, config: &ModelConfig, tokens: Vec<i64>, secs: StepSecs) -> Self {
+        Self {
+            modality: step.modality,
+            step: step.step,
+            seed: step.seed,
+            visible: step.n_visible(config),
+            visible_unconditional: step.guided.then_some(step.decoded.len()),
+            positions: step.queries.iter().map(|&position| position as i64).collect(),
+            tokens,
+            shared_encoding: matches!(step.encoding, Encoding::Kept | Encoding::Joined),
+            secs,
+        }
+    }
 }
 
 impl StepSecs {

@@ -43,6 +43,10 @@ pub struct GenerationSettings {
     pub seed: u64,
     /// What a later target sees of the earlier ones.
     pub chaining: Chaining,
+    /// Approximate: from the second step of a target on, the conditional pass sees the encoding of the condition that was
+    /// made without the target's tokens, followed by the encoding of the target's tokens alone, in place of the encoding
+    /// of both together. Saves every encoder pass over the condition but the first.
+    pub reuse_encoder: bool,
     /// How many rows of logits exist at a time; bounds memory and changes nothing else.
     pub head_rows: NonZeroUsize,
     /// Threads of the sampler; changes nothing but time.

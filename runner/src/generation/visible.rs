@@ -10,37 +10,26 @@ pub(crate) struct Visible {
 }
 
 impl Visible {
-    /// The decoded positions of every given modality, positions ascending.
-    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = (Modality, &'a [Option<i64>])>) -> Self {
+    /// What stands at these places of the tokens of every modality, by its index.
+    pub(crate) fn of(places: impl IntoIterator<Item = (Modality, usize)>, tokens: &[Vec<i64>]) -> Self {
         let mut visible = Self::default();
-        for (modality, tokens) in parts {
-            for (position, token) in tokens.iter().enumerate() {
-                if let Some(token) = token {
-                    visible.tokens.push(*token);
-                    visible.modality.push(modality.index() as i64);
-                    visible.position.push(position as i64);
-                }
-            }
+        for (modality, position) in places {
+            visible.tokens.push(tokens[modality.index()][position]);
+            visible.modality.push(modality.index() as i64);
+            visible.position.push(position as i64);
         }
         visible
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.tokens.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
-    }
-
     /// The encoder's inputs, batch 1, without pads.
-    pub(crate) fn inputs(&self) -> Result<[(&'static str, Tensor); 4], EngineError> {
-        let shape = [1, self.len()];
+    pub(crate) fn inputs(self) -> Result<[(&'static str, Tensor); 4], EngineError> {
+        let n_visible = self.tokens.len();
+        let shape = [1, n_visible];
         Ok([
-            ("tokens", Tensor::i64(shape, self.tokens.clone())?),
-            ("modality", Tensor::i64(shape, self.modality.clone())?),
-            ("position", Tensor::i64(shape, self.position.clone())?),
-            ("visible_mask", Tensor::bool(shape, vec![true; self.len()])?),
+            ("tokens", Tensor::i64(shape, self.tokens)?),
+            ("modality", Tensor::i64(shape, self.modality)?),
+            ("position", Tensor::i64(shape, self.position)?),
+            ("visible_mask", Tensor::bool(shape, vec![true; n_visible])?),
         ])
     }
 }

@@ -68,7 +68,8 @@ fn the_doctor_says_what_is_missing() {
     let findings = report["findings"].as_array().expect("a list");
     let names: Vec<_> = findings.iter().map(|finding| finding["name"].as_str().expect("a name")).collect();
     assert_eq!(names[..3], ["ONNX Runtime", "egom2p-video", "TensorRT"]);
-    for finding in findings {
+    // A driver is where the system has it.
+    for finding in findings.iter().filter(|finding| finding["name"] != "NVIDIA GPUs" || finding["found"].is_null()) {
         assert!(finding["found"].is_null(), "{finding}");
         let missing = finding["missing"].as_str().expect("a text");
         assert_eq!(missing.lines().count(), 2, "{missing}");

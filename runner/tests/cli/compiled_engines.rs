@@ -111,7 +111,6 @@ fn what_was_exported_decides_what_is_built() {
         "build half --out new --precision fp32",
         "build half --out new",
         "build onnx --out new --calibration ranges.json",
-        "build onnx --out new --device cuda",
         "build onnx --out new --tf32",
         "build onnx --out new --compute-capability 8.6,8.9",
         "build onnx --out new --timing-cache timings",

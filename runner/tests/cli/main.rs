@@ -10,8 +10,10 @@ mod bare_machine;
 mod bench;
 mod benchmarks;
 mod compiled_engines;
+mod cuda_bundles;
 mod engine_files;
 mod full_disk;
+mod gpu_checks;
 mod inspect;
 mod interrupts;
 #[path = "../video/matroska.rs"]

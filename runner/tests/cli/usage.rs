@@ -13,6 +13,7 @@ fn every_command_explains_itself() {
         "export",
         "build",
         "bench",
+        "gpu-check",
         "stage",
         "compare",
         "inspect",

@@ -167,6 +167,7 @@ impl<'a> Run<'a> {
             targets: targets.iter().map(target).collect(),
             seed: description["seed"].as_u64().expect("a seed"),
             chaining: Chaining::Growing,
+            reuse_encoder: false,
             head_rows: NonZeroUsize::new(100_000).expect("more than a step has"),
             n_threads,
         };

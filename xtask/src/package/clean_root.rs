@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{contents::Contents, crates, elf::Elf, glibc, manifest, parts, size::Size};
+use super::{contents::Contents, crates, elf::Elf, glibc, manifest, nvidia::Gpu, parts, size::Size};
 use crate::{console::say, process, setup::onnxruntime, workspace::Workspace};
 
 /// What the program predicts without egom2p-video, and what `stage` writes.
@@ -36,6 +36,8 @@ impl Packed {
         packed.succeeds("weights reproducible --preset egom2p-tiny --out weights");
         packed.succeeds("export weights --out bundle/onnx");
         packed.succeeds("build bundle/onnx --out bundle");
+        fs::create_dir(packed.root.path().join("reference")).expect("the folder is writable");
+        fs::write(packed.root.path().join("reference/tokens"), "stored").expect("the folder is writable");
         packed.contents(&workspace, library).pack(&packed.package()).expect("the package can be made");
         Some(packed)
     }
@@ -44,11 +46,12 @@ impl Packed {
         Contents {
             program: self.program.clone(),
             video: None,
-            library,
+            libraries: vec![library],
             licences: ["LICENSE-APACHE", "LICENSE-MIT"].map(|name| workspace.root().join(name)).into(),
             crates: crates::licences(workspace, &["egom2p"], &[]).expect("cargo runs"),
             bundle: Some(self.root.path().join("bundle")),
-            tensorrt: true,
+            gpu: Gpu { cuda: false, tensorrt: true },
+            reference: Some(self.root.path().join("reference")),
         }
     }
 
@@ -282,7 +285,14 @@ fn what_may_not_or_cannot_be_packed_is_refused() {
     let package = packed.package();
     let files = manifest::files(&package).expect("it is readable");
     assert!(!files.iter().any(|file| file.contains("stamps.json")));
-    for file in ["README.txt", "get-nvidia-libraries.sh", "LICENSES/LICENSE-MIT", "LICENSES/Rust-crates.txt"] {
+    for file in [
+        "README.txt",
+        "get-nvidia-libraries.sh",
+        "gpu-check.sh",
+        "reference/tokens",
+        "LICENSES/LICENSE-MIT",
+        "LICENSES/Rust-crates.txt",
+    ] {
         assert!(files.iter().any(|found| found == file), "{file}: {files:?}");
     }
     let elves = files.iter().filter(|file| Elf::read(&package.join(file)).expect("it is readable").is_some());

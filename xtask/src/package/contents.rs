@@ -12,12 +12,15 @@ use super::{
     copy,
     glibc::{self, Needs},
     manifest,
+    nvidia::{self, Gpu},
     partial::Partial,
     readme::Facts,
 };
 use crate::{console::failure, process, setup::onnxruntime};
 
-const NVIDIA: &str = include_str!("get-nvidia-libraries.sh");
+/// The script's name in a package.
+pub(super) const GPU_CHECK_NAME: &str = "gpu-check.sh";
+const GPU_CHECK: &str = include_str!("gpu-check.sh");
 /// Modification times of the bundle's files, which copies do not have.
 const STAMPS: &str = "stamps.json";
 
@@ -27,16 +30,18 @@ pub(super) struct Contents {
     pub(super) program: PathBuf,
     /// The program `egom2p-video`.
     pub(super) video: Option<PathBuf>,
-    /// ONNX Runtime's library.
-    pub(super) library: PathBuf,
+    /// ONNX Runtime's libraries.
+    pub(super) libraries: Vec<PathBuf>,
     /// Files for `LICENSES/`, by their names.
     pub(super) licences: Vec<PathBuf>,
     /// The licences of the Rust crates.
     pub(super) crates: String,
     /// The bundle.
     pub(super) bundle: Option<PathBuf>,
-    /// Whether the program has the `TensorRT` backend.
-    pub(super) tensorrt: bool,
+    /// What the program has for GPUs.
+    pub(super) gpu: Gpu,
+    /// What the processor computed, for `egom2p gpu-check`; only beside a bundle.
+    pub(super) reference: Option<PathBuf>,
 }
 
 impl Contents {
@@ -52,20 +57,26 @@ impl Contents {
             let copied = folder.join(file.file_name().unwrap_or_default());
             copy::file(file, &copied).map(|()| copied)
         };
-        let [program, library] = [&self.program, &self.library].map(|file| into(&bin, file));
-        let [program, library] = [program?, library?];
+        let program = into(&bin, &self.program)?;
+        let libraries = self.libraries.iter().map(|file| into(&bin, file)).collect::<Result<Vec<_>>>()?;
         let video = self.video.as_deref().map(|file| into(&bin, file)).transpose()?;
         self.licences.iter().try_for_each(|file| into(&licences, file).map(drop))?;
         copy::text(self.crates.as_bytes(), &licences.join("Rust-crates.txt"))?;
 
-        let needs = glibc::check(&[program.clone(), library], glibc::LIMIT)?;
+        let mut needs = glibc::check(&[vec![program.clone()], libraries].concat(), glibc::LIMIT)?;
+        // The script gets those of NVIDIA; libcuda.so.1 comes with the driver.
+        needs.libraries.retain(|library| !nvidia::is_of_nvidia(library));
         let video = video.map(|video| glibc::check(&[video], glibc::LIMIT)).transpose()?;
         if let Some(bundle) = &self.bundle {
             copy::folder(bundle, &folder.join("bundle"), &[STAMPS])?;
             verify_bundle(&program, folder)?;
         }
-        if self.tensorrt {
-            copy::text(NVIDIA.as_bytes(), &folder.join("get-nvidia-libraries.sh"))?;
+        if let Some(script) = self.gpu.script() {
+            copy::text(script.as_bytes(), &folder.join(nvidia::SCRIPT_NAME))?;
+        }
+        if let Some(reference) = &self.reference {
+            copy::folder(reference, &folder.join("reference"), &[])?;
+            copy::text(GPU_CHECK.as_bytes(), &folder.join(GPU_CHECK_NAME))?;
         }
         copy::text(self.readme(&program, &needs, video.as_ref())?.as_bytes(), &folder.join("README.txt"))?;
         manifest::write(folder)?;
@@ -79,7 +90,8 @@ impl Contents {
             needs,
             video,
             bundle: self.bundle.is_some(),
-            tensorrt: self.tensorrt,
+            gpu: self.gpu,
+            reference: self.reference.is_some(),
         }
         .text();
         Ok(facts)
@@ -110,52 +122,4 @@ pub(super) fn is_package(folder: &Path) -> bool {
 pub(super) fn licence_files(root: &Path, notices: &Path) -> Vec<PathBuf> {
     let ours = ["LICENSE-APACHE", "LICENSE-MIT"].map(|name| root.join(name));
     ours.into_iter().chain(onnxruntime::NOTICES.iter().map(|notice| notices.join(notice.name))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, process::Command};
-
-    use super::NVIDIA;
-    use crate::process;
-
-    #[test]
-    fn the_script_gets_the_files_that_set_up_gets() {
-        let set_up = include_str!("../setup/tensorrt/rtx.rs");
-        let values =
-            NVIDIA.lines().filter_map(|line| line.split_once("='")).map(|(_, value)| value.trim_end_matches('\''));
-        let pinned: Vec<_> = values.filter(|value| !value.contains("manylinux")).collect();
-        assert_eq!(pinned.len(), 9, "{pinned:?}");
-        assert!(pinned.iter().all(|value| set_up.contains(&format!("\"{value}\""))), "{pinned:?}");
-        assert_eq!(set_up.matches("sha256: \"").count(), 4);
-    }
-
-    #[test]
-    fn the_script_explains_and_refuses_in_one_line() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let script = folder.path().join("get-nvidia-libraries.sh");
-        fs::write(&script, NVIDIA).expect("the folder is writable");
-        let run = |words: &[&str]| {
-            let mut command = Command::new("sh");
-            let output = process::output(command.arg(&script).args(words)).expect("every Linux has a shell");
-            assert_eq!(fs::read_dir(folder.path()).expect("it is readable").count(), 1, "{words:?} leaves nothing");
-            (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-        };
-        let (explained, text) = run(&[]);
-        assert!(
-            explained
-                && text.contains("NVIDIA Software License Agreement")
-                && text.contains("/bin/libtensorrt_rtx.so.1")
-        );
-        let foreign = script.to_string_lossy();
-        for (words, expected) in [
-            (&["--accept-licence", "--wheel", &*foreign][..], "expected SHA-256"),
-            (&["--accept-licence", "--wheel", "/nowhere"], "/nowhere is no file"),
-            (&["--accept-licence", "--wheel"], "--wheel needs a file"),
-            (&["--yes"], "unknown option --yes"),
-        ] {
-            let (installed, said) = run(words);
-            assert!(!installed && said.contains(expected) && said.lines().count() == 1, "{words:?}: {said}");
-        }
-    }
 }

@@ -9,16 +9,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{interrupt, manifest};
+use super::{interrupt, manifest, nvidia};
 use crate::console::failure;
-
-/// What the names of NVIDIA's libraries begin with, none of which may be redistributed.
-const NOT_REDISTRIBUTED: [&str; 5] = ["libnv", "libtensorrt", "libcu", "libnccl", "libnpp"];
 
 /// Copies a file; it can be run where the original can.
 pub(super) fn file(from: &Path, to: &Path) -> Result<()> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
-    if NOT_REDISTRIBUTED.iter().any(|begin| name.starts_with(begin)) {
+    if nvidia::is_of_nvidia(&name) {
         return Err(failure(
             format_args!("{} is a library of NVIDIA, which may not be redistributed", from.display()),
             "take it out of the folder; the package says how its user gets it",

@@ -1,23 +1,19 @@
 #!/bin/sh
-# Gets the libraries of NVIDIA that this package may not contain, after their licence was accepted:
-#   sh get-nvidia-libraries.sh [--accept-licence] [--wheel FILE]
+# Gets the libraries of NVIDIA that this package may not contain, after their licences were accepted:
+#   sh get-nvidia-libraries.sh [--accept-licence [--download DIR | --from DIR]]
 set -u
-project='tensorrt-rtx-cu13-libs'
-version='1.7.1.116'
-wheel='tensorrt_rtx_cu13_libs-1.7.1.116-py3-none-manylinux_2_28_x86_64.whl'
-wheel_sha256='e3fd45fed001240d63304e77a2d4006319b839994237cb294b6e7ad72acaabcd'
-core='tensorrt_rtx_libs/libtensorrt_rtx.so.1'
-core_sha256='a74fa3974f1892b65a53b06a14ffcb15758ac51c12135ada84490f53f67e1051'
-parser='tensorrt_rtx_libs/libtensorrt_onnxparser_rtx.so.1'
-parser_sha256='27be1f67ef28683b54390b6cbc7ec3efc75b39c8ebc4c683cb8603bcfd0b8896'
-licence='tensorrt_rtx_cu13_libs-1.7.1.116.dist-info/licenses/LICENSE.txt'
-licence_sha256='64bd290f0251405f783ba1d2e155c500542be69795e51147a1d9f11a57bda8cc'
 
 case $0 in
 */*) here=${0%/*} ;;
 *) here=. ;;
 esac
 partial=$here/.nvidia.partial
+
+# Calls $1 for every wheel with: 1 what it is, 2 its licence, 3 project, 4 version, 5 platform, 6 file, 7 SHA-256,
+# 8 megabytes to download, 9 megabytes when unpacked; then for every file in it: SHA-256, path, where it goes.
+each() {
+@WHEELS@
+}
 
 fail() {
     printf 'error: %s\n' "$1" >&2
@@ -30,57 +26,129 @@ verify() {
     [ "${sum%% *}" = "$2" ] || fail "$1 is not the file that this package was made for: expected SHA-256 $2, got ${sum%% *}"
 }
 
+is_there() {
+    [ -f "$1" ] && sum=$(sha256sum <"$1") && [ "${sum%% *}" = "$2" ]
+}
+
+# $@: SHA-256, path and place of every file of a wheel
+are_installed() {
+    while [ $# -gt 0 ]; do
+        is_there "$here/$3" "$1" || return 1
+        shift 3
+    done
+}
+
+describe() {
+    cat <<TEXT
+
+  $1 $4: $8 MB to download, $9 MB when unpacked
+    licence:  $2
+    package:  $3, version $4, from the Python package index
+    file:     $6
+    SHA-256:  $7
+TEXT
+    shift 9
+    while [ $# -gt 0 ]; do
+        printf '    goes to:  %s\n' "$here/$3"
+        shift 3
+    done
+}
+
 explain() {
     cat <<TEXT
-TensorRT for RTX $version runs and builds the engines of NVIDIA GPUs. This package does not contain it, because
-its licence, the NVIDIA Software License Agreement for TensorRT, does not let others pass it on.
+This package does not contain the libraries of NVIDIA, because their licences do not let others pass them on:
+TEXT
+    each describe
+    cat <<TEXT
 
-  package:  $project, version $version, from the Python package index
-  file:     $wheel
-            95 MB to download, 238 MB when unpacked
-  SHA-256:  $wheel_sha256
-  goes to:  $here/bin/${core##*/}
-            $here/bin/${parser##*/}
-            $here/LICENSES/NVIDIA-TensorRT-RTX.txt
+Read the licences in the files above or on NVIDIA's site. If you accept them:
+  sh $0 --accept-licence                 downloads the files with pip and unpacks them
+  sh $0 --accept-licence --download DIR  only downloads the files into a folder
+  sh $0 --accept-licence --from DIR      takes the files from a folder, without a network
 
-Read the licence in the file above or on NVIDIA's site. If you accept it:
-  sh $0 --accept-licence               downloads the file with pip
-  sh $0 --accept-licence --wheel FILE  takes the file that you downloaded
-
-TensorRT 10 or 11 is installed from NVIDIA's own packages; name its folder with TENSORRT_LIBRARY.
-The driver of the GPU is installed with the system.
+For a machine without a network: run the first line elsewhere and carry the whole package over, or run the second line
+elsewhere, carry DIR, and run the third line there, which needs unzip or python3.
+@NOTES@The driver of the GPU is installed with the system; it must support CUDA 13.0 (580 or newer).
 TEXT
 }
 
+# $1: project, $2: version, $3: platform, $4: file, $5: SHA-256; afterwards the file is in the partial folder
 download() {
-    if python3 -m pip --version >/dev/null 2>&1; then
-        python3 -m pip download --quiet --no-deps --no-cache-dir --no-input --disable-pip-version-check \
-            --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 \
-            --platform manylinux_2_28_x86_64 --dest "$partial" "$project==$version" ||
-            fail "pip cannot download $project $version: check the network, or use --wheel FILE"
-    else
-        fail "pip is not installed: download $wheel on another machine and use --wheel FILE"
+    python3 -m pip --version >/dev/null 2>&1 ||
+        fail "pip is not installed: download $4 on another machine and use --from DIR"
+    python3 -m pip download --quiet --no-deps --no-cache-dir --no-input --disable-pip-version-check \
+        --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 \
+        --platform "$3" --dest "$partial" "$1==$2" ||
+        fail "pip cannot download $1 $2: check the network, or use --from DIR"
+    [ -f "$partial/$4" ] || fail "pip downloaded another file than $4: check which package index it uses"
+    verify "$partial/$4" "$5"
+}
+
+keep() {
+    if is_there "$folder/$6" "$7"; then
+        printf 'is there:   %s\n' "$folder/$6"
+        return
     fi
+    download "$3" "$4" "$5" "$6" "$7"
+    mv -f "$partial/$6" "$folder/$6" || fail "$6 cannot be moved to $folder: is there room?"
+    printf 'downloaded: %s\n' "$folder/$6"
+}
+
+# Asks for every wheel before the first is unpacked.
+expect() {
+    wheel=$6
+    shift 9
+    are_installed "$@" || [ -f "$folder/$wheel" ] ||
+        fail "$folder/$wheel is missing: get it with --download DIR on a machine with a network"
 }
 
 unpack() {
     if command -v unzip >/dev/null 2>&1; then
-        unzip -q "$1" "$core" "$parser" "$licence" -d "$partial" || fail "$1 cannot be unpacked: is there room?"
+        unzip -q "$1" -d "$partial/unpacked" || fail "$1 cannot be unpacked: is there room?"
     elif command -v python3 >/dev/null 2>&1; then
-        python3 -m zipfile -e "$1" "$partial" || fail "$1 cannot be unpacked: is there room?"
+        python3 -m zipfile -e "$1" "$partial/unpacked" || fail "$1 cannot be unpacked: is there room?"
     else
         fail "$1 is a zip archive, and neither unzip nor python3 is installed to unpack it"
     fi
 }
 
+install() {
+    title="$1 $4"
+    project=$3 version=$4 platform=$5 wheel=$6 wheel_sha256=$7
+    shift 9
+    if are_installed "$@"; then
+        printf 'is there:  %s\n' "$title"
+        return
+    fi
+    if [ -n "$folder" ]; then
+        verify "$folder/$wheel" "$wheel_sha256"
+        unpack "$folder/$wheel"
+    else
+        download "$project" "$version" "$platform" "$wheel" "$wheel_sha256"
+        unpack "$partial/$wheel"
+        rm -f "$partial/$wheel"
+    fi
+    while [ $# -gt 0 ]; do
+        verify "$partial/unpacked/$2" "$1"
+        { mkdir -p "$here/${3%/*}" && mv -f "$partial/unpacked/$2" "$here/$3"; } ||
+            fail "$here/$3 cannot be written: check its permissions"
+        shift 3
+    done
+    rm -rf "$partial/unpacked"
+    printf 'installed: %s\n' "$title"
+}
+
 accepted=no
-given=
+action=install
+folder=
 while [ $# -gt 0 ]; do
     case $1 in
     --accept-licence | --accept-license) accepted=yes ;;
-    --wheel)
-        [ $# -ge 2 ] || fail '--wheel needs a file'
-        given=$2
+    --download | --from)
+        [ $# -ge 2 ] || fail "$1 needs a folder"
+        [ -z "$folder" ] || fail 'one of --download and --from at most'
+        [ "$1" = --from ] || action=keep
+        folder=$2
         shift
         ;;
     *) fail "unknown option $1" ;;
@@ -91,25 +159,12 @@ if [ $accepted = no ]; then
     explain
     exit 0
 fi
-
-[ -z "$given" ] || [ -f "$given" ] || fail "$given is no file"
+[ -z "$folder" ] || [ -d "$folder" ] || fail "$folder is no folder"
+if [ $action = install ] && [ -n "$folder" ]; then
+    each expect
+fi
 rm -rf "$partial"
 mkdir "$partial" || fail "$partial cannot be made: check the permissions of $here"
 trap 'rm -rf "$partial"' EXIT
 trap 'exit 130' HUP INT TERM
-if [ -z "$given" ]; then
-    download
-    given=$partial/$wheel
-fi
-verify "$given" "$wheel_sha256"
-unpack "$given"
-verify "$partial/$core" "$core_sha256"
-verify "$partial/$parser" "$parser_sha256"
-verify "$partial/$licence" "$licence_sha256"
-{
-    mkdir -p "$here/bin" "$here/LICENSES" &&
-        mv -f "$partial/$licence" "$here/LICENSES/NVIDIA-TensorRT-RTX.txt" &&
-        mv -f "$partial/$parser" "$here/bin/" &&
-        mv -f "$partial/$core" "$here/bin/"
-} || fail "the libraries cannot be moved to $here/bin: check its permissions"
-printf 'installed: %s/bin/%s\n' "$here" "${core##*/}"
+each $action

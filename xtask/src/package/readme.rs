@@ -2,7 +2,7 @@
 
 use std::env;
 
-use super::{glibc, glibc::Needs};
+use super::{contents, glibc, glibc::Needs, nvidia, nvidia::Gpu};
 use crate::setup::onnxruntime;
 
 /// What the text depends on.
@@ -15,14 +15,16 @@ pub(super) struct Facts<'a> {
     pub(super) video: Option<&'a Needs>,
     /// Whether there is a bundle.
     pub(super) bundle: bool,
-    /// Whether the program has the `TensorRT` backend.
-    pub(super) tensorrt: bool,
+    /// What the program has for GPUs.
+    pub(super) gpu: Gpu,
+    /// Whether there is a reference for `egom2p gpu-check`.
+    pub(super) reference: bool,
 }
 
 impl Facts<'_> {
     /// The text.
     pub(super) fn text(&self) -> String {
-        [self.title(), self.run(), self.video(), self.tensorrt(), self.files()].join("\n")
+        [self.title(), self.run(), self.video(), self.nvidia(), self.files()].join("\n")
     }
 
     fn title(&self) -> String {
@@ -75,24 +77,42 @@ impl Facts<'_> {
         )
     }
 
-    fn tensorrt(&self) -> String {
-        if self.tensorrt {
-            "NVIDIA:  the libraries of TensorRT may not be passed on and are not inside. \"sh get-nvidia-libraries.sh\" says\n         \
-             where TensorRT for RTX comes from and, once its licence is accepted, puts it into bin/.\n"
-                .to_owned()
-        } else {
-            "NVIDIA:  the program in this package was built without TensorRT and runs the engines of ONNX Runtime only.\n"
-                .to_owned()
+    fn nvidia(&self) -> String {
+        if !self.gpu.any() {
+            return "NVIDIA:  the program in this package was built for the processor only.\n".to_owned();
         }
+        let [download, unpacked] = self.gpu.megabytes();
+        let what = match self.gpu {
+            Gpu { tensorrt: true, cuda: false } => "TensorRT for RTX",
+            Gpu { tensorrt: false, .. } => "what ONNX Runtime asks for on GPUs",
+            Gpu { .. } => "TensorRT for RTX and what ONNX Runtime asks for on GPUs",
+        };
+        let check = if self.reference {
+            format!(
+                "\n         \"sh {}\" holds the GPU against what the processor computed, then measures it.",
+                contents::GPU_CHECK_NAME
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "NVIDIA:  needed are a GPU of the Ampere generation or newer and a driver for CUDA 13.0 (580 or newer).\n         \
+             NVIDIA's libraries may not be passed on and are not inside. \"sh {}\" says\n         \
+             where they come from and, once their licences are accepted, gets {what}:\n         \
+             {download} MB to download, {unpacked} MB when unpacked. Without a network here, run it elsewhere and\n         \
+             carry the package, or the files that it downloads.{check}\n",
+            nvidia::SCRIPT_NAME
+        )
     }
 
     fn files(&self) -> String {
         format!(
-            "Files:   bin/             the program{} and ONNX Runtime's library, which it finds beside itself\n{}         \
+            "Files:   bin/             the program{} and ONNX Runtime, which it finds beside itself\n{}{}         \
              LICENSES/        ours, ONNX Runtime's, and those of all Rust crates inside\n         \
              MANIFEST.sha256  SHA-256 of every file\n",
             if self.video.is_some() { "s" } else { "" },
             if self.bundle { "         bundle/          the engines\n" } else { "" },
+            if self.reference { "         reference/       what the processor computed\n" } else { "" },
         )
     }
 }

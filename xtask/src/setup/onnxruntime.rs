@@ -43,7 +43,8 @@ const PINS: [Pin; 2] = [
 pub(crate) struct Notice {
     /// Its name in `LICENSES/` of a package.
     pub(crate) name: &'static str,
-    member: Member<'static>,
+    /// Where it is in the wheel.
+    pub(super) member: Member<'static>,
 }
 
 /// The texts, which are the same in the wheels of every processor.
@@ -124,6 +125,7 @@ fn wheel(pin: &Pin) -> Wheel {
     }
 }
 
-fn library_name() -> String {
+/// The name of the library's file.
+pub(super) fn library_name() -> String {
     format!("libonnxruntime.so.{VERSION}")
 }

@@ -2,4 +2,4 @@
 
 pub(super) mod compiler;
 pub(super) mod headers;
-pub(super) mod rtx;
+pub(crate) mod rtx;

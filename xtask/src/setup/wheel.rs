@@ -13,27 +13,28 @@ use super::digest;
 use crate::{console::failure, process};
 
 /// A wheel of a package index, pinned by its content.
-pub(super) struct Wheel {
+pub(crate) struct Wheel {
     /// What it holds, for people.
-    pub(super) title: &'static str,
+    pub(crate) title: &'static str,
     /// Its name in the index.
-    pub(super) project: &'static str,
+    pub(crate) project: &'static str,
     /// Its version.
-    pub(super) version: &'static str,
+    pub(crate) version: &'static str,
     /// The Python and ABI that it is for, as its file name says: `py3-none` or `cp311-cp311`.
-    pub(super) python: &'static str,
+    pub(crate) python: &'static str,
     /// The platforms that it is for, as its file name says, the one to ask pip for last.
-    pub(super) platforms: &'static str,
+    pub(crate) platforms: &'static str,
     /// SHA-256 of the file.
-    pub(super) sha256: &'static str,
+    pub(crate) sha256: &'static str,
 }
 
 /// A file inside of a wheel, pinned by its content.
-pub(super) struct Member<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
     /// Its path inside of the wheel.
-    pub(super) path: &'a str,
+    pub(crate) path: &'a str,
     /// SHA-256 of the file.
-    pub(super) sha256: &'a str,
+    pub(crate) sha256: &'a str,
 }
 
 impl Wheel {
@@ -71,11 +72,13 @@ impl Wheel {
         Ok(wheel)
     }
 
-    fn platform(&self) -> &str {
+    /// The platform to ask pip for.
+    pub(crate) fn platform(&self) -> &str {
         self.platforms.rsplit('.').next().unwrap_or(self.platforms)
     }
 
-    fn file_name(&self) -> String {
+    /// The name of the file in the index.
+    pub(crate) fn file_name(&self) -> String {
         let project = self.project.replace('-', "_");
         format!("{project}-{}-{}-{}.whl", self.version, self.python, self.platforms)
     }

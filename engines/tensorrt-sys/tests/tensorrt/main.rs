@@ -6,6 +6,9 @@
 #[path = "../../build/enums.rs"]
 mod enums;
 #[cfg(feature = "shim")]
+#[path = "../fake/mod.rs"]
+mod fake;
+#[cfg(feature = "shim")]
 mod foreign_libraries;
 #[cfg(feature = "shim")]
 #[allow(dead_code, clippy::print_stdout, reason = "only the build script uses all of it, and speaks to cargo")]
@@ -13,6 +16,8 @@ mod foreign_libraries;
 mod headers;
 #[cfg(feature = "shim")]
 mod rtx;
+#[cfg(feature = "shim")]
+mod running;
 #[cfg(feature = "shim")]
 mod support;
 #[cfg(not(feature = "shim"))]

@@ -214,7 +214,8 @@ fn an_engine_describes_itself_where_there_is_a_gpu() {
     let profiles = vec![profile(64), profile(16)];
     let present = BuildSettings { profiles: profiles.clone(), detailed_layers: true, ..Default::default() };
     let built = network.build(&present, &mut Counted::default()).unwrap();
-    let engine = library.describe_engine(&driver, &built.engine, Remembered::new()).unwrap();
+    let engine = library.load_engine(&driver, 0, &built.engine, &[], Remembered::new()).unwrap();
+    let engine = engine.description();
     let modes: Vec<_> = engine.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.mode)).collect();
     assert_eq!(modes, [("tokens", TensorMode::Input), ("tokens_out", TensorMode::Output)]);
     assert_eq!(engine.tensors[0].dims, [None, None, Some(DIM)]);
@@ -222,7 +223,7 @@ fn an_engine_describes_itself_where_there_is_a_gpu() {
     assert_eq!(ranges, profiles);
     assert_eq!(engine.hardware_compatibility, "kNONE");
     assert!(engine.n_layers > 0 && engine.layers_json.contains("Layers"), "{engine:?}");
-    let corrupt = library.describe_engine(&driver, &built.engine[..100], Remembered::new()).unwrap_err();
+    let corrupt = library.load_engine(&driver, 0, &built.engine[..100], &[], Remembered::new()).unwrap_err();
     assert!(matches!(corrupt, SysError::Refused { .. }), "{corrupt}");
 }
 

@@ -10,7 +10,7 @@ use egom2p::{
 use egom2p_engines::Bundle;
 use egom2p_model::{Modality, ModelConfig, Stage};
 
-use super::Args;
+use super::Request;
 use crate::commands::run::read_tokens;
 
 /// What is decoded unless something else is asked for.
@@ -32,9 +32,9 @@ pub(super) struct ClipsPlan {
 
 impl ClipsPlan {
     /// Fails where what was typed cannot be had; what was not typed is left out instead.
-    pub(super) fn new(args: &Args, config: &ModelConfig, stages: &EngineStages) -> anyhow::Result<Self> {
-        let mut synthetic = Synthetic::new(config, args.decoding.seed);
-        let mut tokens = args.tokens.iter().map(|file| read_tokens(config, file)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn new(request: &Request<'_>, config: &ModelConfig, stages: &EngineStages) -> anyhow::Result<Self> {
+        let mut synthetic = Synthetic::new(config, request.seed);
+        let mut tokens = request.tokens.iter().map(|file| read_tokens(config, file)).collect::<Result<Vec<_>, _>>()?;
         if tokens.is_empty() {
             tokens.push(ModalityTokens { modality: Modality::Rgb, tokens: synthetic.tokens(Modality::Rgb) });
         }
@@ -46,12 +46,12 @@ impl ClipsPlan {
                 .collect()
         };
         let has = |stage: Stage| stages.bundle().has_stage(stage.name());
-        let targets = if args.to.is_empty() {
+        let targets = if request.to.is_empty() {
             let targets = DEFAULT_TARGETS.into_iter();
             targets.filter(|&target| !is_given(target) && has(Stage::head(target))).collect()
         } else {
-            stages.require(needs(&args.to))?;
-            args.to.clone()
+            stages.require(needs(request.to))?;
+            request.to.to_vec()
         };
         if let Some(twice) = targets.iter().find(|&&target| is_given(target)) {
             return Err(GenerationError::Twice { modality: twice.name() }.into());
@@ -65,7 +65,7 @@ impl ClipsPlan {
             targets,
             scopes: Vec::new(),
             left_out: BTreeMap::new(),
-            n_timed: usize::from(args.clips),
+            n_timed: usize::from(request.clips),
         };
         let missing = |stages: Vec<Stage>| {
             let missing = stages.into_iter().find(|&stage| !has(stage));

@@ -18,6 +18,8 @@ use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::thread;
 
+use egom2p_kernels::SampleArguments;
+
 use super::{DecodingError, ExponentialNoise};
 use logits::Mixer;
 use row::RowSampler;
@@ -97,6 +99,20 @@ impl Sampler {
             results.collect::<Result<(), DecodingError>>()
         })?;
         Ok(draws)
+    }
+
+    /// What the sampling kernel is told to draw the same tokens, from rows that are the queries `first_query..` of a step;
+    /// `None` for a vocabulary that the kernel does not take.
+    pub fn arguments(&self, noise: &ExponentialNoise, first_query: usize) -> Option<SampleArguments> {
+        let Filters { temperature, top_p, top_k } = self.filters;
+        SampleArguments::new(
+            self.n_vocabulary,
+            temperature.map_or(0.0, f64::from),
+            top_p.unwrap_or(0.0),
+            top_k.unwrap_or(0),
+            noise.first(),
+            first_query as u64,
+        )
     }
 
     /// The tokens of one row of logits that survive top-k and nucleus, ascending (all finite ones where both are off).

@@ -1,35 +1,53 @@
 use crate::fit::PresentDevice;
-use egom2p_engine_core::{EngineError, Result};
+use egom2p_engine_core::{Digest, EngineError, Result};
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The largest timing cache that is read.
+/// The largest cache that is read.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// How long kernels took on a device, kept from build to build: a file for each device and version of the library.
+/// What TensorRT found out about a device and would have to find out again, in a file of the user's cache folder.
 ///
-/// A build begins with what the file holds and adds to it. Of builds at the same time the last one to finish is kept;
-/// the others' timings are measured again when they are needed.
+/// Whoever reads it begins with what the file holds and adds to it. Of several at the same time the last one to finish
+/// is kept; what the others found out is found out again when it is needed.
 #[derive(Debug)]
-pub(crate) struct TimingCache {
+pub(crate) struct CacheFile {
     path: PathBuf,
 }
 
-impl TimingCache {
-    /// The cache of a device, in `folder` or in the cache folder of the user. Creates the folder.
-    pub(crate) fn open(folder: Option<&Path>, backend: &str, version: &str, device: &PresentDevice) -> Result<Self> {
+impl CacheFile {
+    /// How long kernels take on a device, for builds: a file for each device and version of the library.
+    pub(crate) fn timings(folder: Option<&Path>, backend: &str, version: &str, device: &PresentDevice) -> Result<Self> {
+        Self::open(folder, &format!("{}.timing", stem(backend, version, device)))
+    }
+
+    /// The kernels that an engine compiled on a device: a file for each engine, device and version of the library.
+    pub(crate) fn kernels(
+        folder: Option<&Path>,
+        backend: &str,
+        version: &str,
+        device: &PresentDevice,
+        engine: Digest,
+    ) -> Result<Self> {
+        let digest = engine.to_string();
+        let digest = digest.get(..16).unwrap_or(&digest);
+        Self::open(folder, &format!("{}-{digest}.kernels", stem(backend, version, device)))
+    }
+
+    /// A file in `folder` or in the cache folder of the user. Creates the folder.
+    fn open(folder: Option<&Path>, name: &str) -> Result<Self> {
         let of_user = || user_folder(&|name| std::env::var_os(name));
         let folder = folder.map(Path::to_owned).or_else(of_user).ok_or_else(|| EngineError::Backend {
-            what: "there is no folder for TensorRT's timing cache: neither XDG_CACHE_HOME nor HOME is set".to_owned(),
+            what: "there is no folder for TensorRT's caches: neither XDG_CACHE_HOME nor HOME is set".to_owned(),
             mend: "set XDG_CACHE_HOME to a folder that can be written".to_owned(),
         })?;
         fs::create_dir_all(&folder).map_err(|source| EngineError::Write { path: folder.clone(), source })?;
-        Ok(Self { path: folder.join(file_name(backend, version, device)) })
+        Ok(Self { path: folder.join(name) })
     }
 
-    /// The timings; none in a new cache.
+    /// What it holds; nothing in a new cache.
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
         let mend = "remove the file: it only saves time";
         let read = |source| EngineError::Read { path: self.path.clone(), source, mend };
@@ -41,13 +59,13 @@ impl TimingCache {
         }
     }
 
-    /// Replaces the timings.
-    pub(crate) fn write(&self, timings: &[u8]) -> Result<()> {
+    /// Replaces what it holds.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
         let write = |source| EngineError::Write { path: self.path.clone(), source };
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let partial = folder.join(format!(".partial-{}-{}", std::process::id(), file_name_of(&self.path)));
         let written = fs::File::create(&partial)
-            .and_then(|mut file| file.write_all(timings).and_then(|()| file.sync_all()))
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&partial, &self.path));
         if written.is_err() {
             // The write failed already; a partial file that stays is overwritten or ignored.
@@ -63,10 +81,10 @@ fn user_folder(variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> 
     cache.or_else(|| Some(set("HOME")?.join(".cache"))).map(|cache| cache.join("egom2p").join("timing"))
 }
 
-fn file_name(backend: &str, version: &str, device: &PresentDevice) -> String {
+fn stem(backend: &str, version: &str, device: &PresentDevice) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let name: String = device.name.chars().map(plain).take(64).collect();
-    format!("{backend}-{version}-{name}-{}.timing", device.compute_capability)
+    format!("{backend}-{version}-{name}-{}", device.compute_capability)
 }
 
 fn file_name_of(path: &Path) -> String {
@@ -98,22 +116,25 @@ mod tests {
     fn timings_are_kept_by_device_and_version() {
         let folder = tempfile::tempdir().unwrap();
         let below = folder.path().join("a/b");
-        let cache = TimingCache::open(Some(&below), "tensorrt", "11.4.0", &device("NVIDIA H100 80GB/HBM3")).unwrap();
+        let cache = CacheFile::timings(Some(&below), "tensorrt", "11.4.0", &device("NVIDIA H100 80GB/HBM3")).unwrap();
         assert_eq!(cache.path, below.join("tensorrt-11.4.0-NVIDIA-H100-80GB-HBM3-9.0.timing"));
         assert_eq!(cache.read().unwrap(), b"");
         cache.write(b"timings").unwrap();
         cache.write(b"more timings").unwrap();
         assert_eq!(cache.read().unwrap(), b"more timings");
         assert_eq!(fs::read_dir(&below).unwrap().count(), 1, "no partial file is left");
-        let other = TimingCache::open(Some(&below), "tensorrt", "11.5.0", &device("NVIDIA H100 80GB/HBM3")).unwrap();
+        let other = CacheFile::timings(Some(&below), "tensorrt", "11.5.0", &device("NVIDIA H100 80GB/HBM3")).unwrap();
         assert_eq!(other.read().unwrap(), b"");
+        let engine = Digest::from_bytes([0xab; 32]);
+        let kernels = CacheFile::kernels(Some(&below), "tensorrt-rtx", "1.7.1", &device("NVIDIA L4"), engine).unwrap();
+        assert_eq!(kernels.path, below.join("tensorrt-rtx-1.7.1-NVIDIA-L4-9.0-abababababababab.kernels"));
     }
 
     #[test]
     fn a_folder_that_cannot_be_made_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
-        let error = TimingCache::open(Some(&folder.path().join("file/below")), "tensorrt", "11.4.0", &device("x"));
+        let error = CacheFile::timings(Some(&folder.path().join("file/below")), "tensorrt", "11.4.0", &device("x"));
         assert!(matches!(error.unwrap_err(), EngineError::Write { .. }));
     }
 }
