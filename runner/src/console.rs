@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 /// One line to standard output. A reader that went away is not an error.
@@ -54,8 +54,49 @@ const BAR: &str = "{msg:28} [{bar:30}] {pos}/{len} {elapsed}";
 
 /// A bar of `length` units on standard error; hidden where that is not a terminal.
 pub(crate) fn progress(length: u64, what: impl Into<String>) -> ProgressBar {
-    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.into());
+    started(ProgressBar::with_draw_target(Some(length), target()).with_message(what.into()))
+}
+
+/// Bars below each other, for threads that work at the same time, and lines that none of them overwrites.
+pub(crate) struct Bars {
+    bars: MultiProgress,
+}
+
+impl Bars {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { bars: MultiProgress::with_draw_target(target()) }
+    }
+
+    /// One more, of `length` units.
+    pub(crate) fn progress(&self, length: u64, what: impl Into<String>) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden()).with_message(what.into());
+        started(self.bars.add(bar))
+    }
+
+    /// [`print`], above all bars.
+    pub(crate) fn print(&self, line: impl fmt::Display) {
+        self.bars.suspend(|| print(line));
+    }
+
+    /// [`note`], above all bars.
+    pub(crate) fn note(&self, line: impl fmt::Display) {
+        self.bars.suspend(|| note(line));
+    }
+
+    /// [`fail`], above all bars.
+    pub(crate) fn fail(&self, error: &anyhow::Error) {
+        self.bars.suspend(|| {
+            fail(error);
+        });
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+}
+
+fn started(bar: ProgressBar) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(BAR) {
         bar.set_style(style.progress_chars("=> "));
     }

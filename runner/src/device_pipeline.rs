@@ -13,6 +13,7 @@ mod device_loop;
 mod draw;
 mod layout;
 mod opened;
+mod room;
 mod schedule;
 mod tensors;
 #[cfg(all(test, feature = "host-kernels"))]
@@ -20,11 +21,12 @@ mod tests;
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Instant};
 
-use egom2p_device::ComputeDevice;
+use egom2p_device::{ComputeDevice, DeviceError};
 use egom2p_engine_core::SessionOptions;
 use egom2p_engines::Bundle;
 use egom2p_model::{Modality, ModelConfig, Stage, Variant};
 
+pub use self::room::DeviceRoomError;
 use self::{
     device_loop::{DeviceLoop, LoopJob},
     opened::{OpenedEngines, Request},
@@ -91,7 +93,7 @@ impl DevicePipeline {
     /// # Errors
     /// [`egom2p_engine_core::EngineError::OutsideProfile`] where an engine was built for a smaller batch or fewer tokens,
     /// [`egom2p_engine_core::EngineError::NotOnDevice`] where one was built for another kind of device, and
-    /// [`egom2p_device::DeviceError::OutOfMemory`].
+    /// [`DeviceRoomError`] where the device is too small.
     pub fn new(
         bundle: Bundle,
         device: Arc<dyn ComputeDevice>,
@@ -120,6 +122,21 @@ impl DevicePipeline {
     pub fn another(&self) -> Result<Self, PipelineError> {
         let free_bytes = self.shared.device.memory().map_err(GenerationError::from)?.free_bytes;
         Ok(Self::make(Arc::clone(&self.shared), free_bytes)?)
+    }
+
+    /// This pipeline and as many others of its kind as make `n_streams`.
+    ///
+    /// # Errors
+    /// [`DeviceRoomError::Streams`] where the device has no room for so many.
+    pub fn streams(self, n_streams: NonZeroUsize) -> Result<Vec<Self>, PipelineError> {
+        let mut pipelines = vec![self];
+        while pipelines.len() < n_streams.get() {
+            match pipelines[0].another() {
+                Ok(pipeline) => pipelines.push(pipeline),
+                Err(error) => return Err(pipelines[0].streams_error((pipelines.len(), n_streams.get()), error)),
+            }
+        }
+        Ok(pipelines)
     }
 
     /// Predicts every target for up to a batch of clips; `observe` sees every step of every clip. The plan must say
@@ -222,6 +239,22 @@ impl DevicePipeline {
         Ok(Self { shared, inner, memory })
     }
 
+    /// What `error` means where it is the memory of the device that ended.
+    fn streams_error(&self, (fitting, asked): (usize, usize), error: PipelineError) -> PipelineError {
+        let Some(cause @ DeviceError::OutOfMemory { .. }) = error.device() else { return error };
+        let Ok(memory) = self.shared.device.memory() else { return error };
+        let room = DeviceRoomError::Streams {
+            device: self.shared.device.facts().name.clone(),
+            fitting,
+            asked,
+            stream_bytes: self.memory.tensors_bytes + self.memory.scratch_bytes,
+            free_bytes: memory.free_bytes,
+            total_bytes: memory.total_bytes,
+            cause: cause.clone(),
+        };
+        PipelineError::Generation(Box::new(room).into())
+    }
+
     fn tokenize(&mut self, place: (usize, Modality), frames: &Frames) -> Result<(), PipelineError> {
         Ok(self.inner.tokenize(&self.shared.job, place, frames)?)
     }
@@ -236,16 +269,34 @@ impl DeviceLoop {
         with_clips: bool,
         options: &SessionOptions,
     ) -> Result<(Self, DevicePipelineMemory), GenerationError> {
+        let before_bytes = device.memory()?.free_bytes;
         let stream = Arc::clone(device).stream()?;
-        let mut sessions = engines.sessions(device, options)?;
+        let mut sessions = engines.sessions(device, options).map_err(|error| {
+            match DeviceRoomError::weights(&error, before_bytes, device.as_ref()) {
+                Some(room) => GenerationError::from(Box::new(room)),
+                None => error.into(),
+            }
+        })?;
+        let free_bytes = device.memory()?.free_bytes;
         let sizes = (job.batch, with_clips);
-        let tensors = LoopTensors::new(stream.as_ref(), &job.config, &job.settings, &job.schedule, sizes)?;
-        let scratch_bytes = sessions.scratch_bytes();
-        if scratch_bytes > 0 {
-            let scratch = device.allocate(usize::try_from(scratch_bytes).unwrap_or(usize::MAX))?;
-            sessions.lend_scratch(&scratch)?;
+        let memory = DevicePipelineMemory {
+            tensors_bytes: LoopTensors::n_bytes(&job.config, &job.settings, &job.schedule, sizes),
+            scratch_bytes: sessions.scratch_bytes(),
+            used_bytes: 0,
+        };
+        let too_small = |cause: DeviceError| {
+            let known = (before_bytes, free_bytes);
+            match DeviceRoomError::batch((job, engines, with_clips), memory, known, (device.as_ref(), &cause)) {
+                Some(room) => GenerationError::from(Box::new(room)),
+                None => cause.into(),
+            }
+        };
+        let tensors = LoopTensors::new(stream.as_ref(), &job.config, &job.settings, &job.schedule, sizes);
+        let tensors = tensors.map_err(too_small)?;
+        if memory.scratch_bytes > 0 {
+            let n_bytes = usize::try_from(memory.scratch_bytes).unwrap_or(usize::MAX);
+            sessions.lend_scratch(&device.allocate(n_bytes).map_err(too_small)?)?;
         }
-        let memory = DevicePipelineMemory { tensors_bytes: tensors.n_bytes as u64, scratch_bytes, used_bytes: 0 };
         Ok((Self { job: Arc::clone(job), stream, sessions, tensors, n_clips: 0 }, memory))
     }
 }

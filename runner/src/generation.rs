@@ -19,6 +19,7 @@ pub use self::{
 };
 use crate::{
     decoding::{DecodingError, Logits, guide},
+    device_pipeline::DeviceRoomError,
     stages::{Stages, StagesError, expect_shape},
 };
 
@@ -109,6 +110,9 @@ pub enum GenerationError {
     /// A device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A device is too small.
+    #[error(transparent)]
+    Room(#[from] Box<DeviceRoomError>),
 }
 
 impl GenerationError {
@@ -118,6 +122,7 @@ impl GenerationError {
             Self::Device(error)
             | Self::Tensor(EngineError::Device(error))
             | Self::Stages(StagesError::Engine(EngineError::Device(error))) => Some(error),
+            Self::Room(error) => Some(error.cause()),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ pub mod benchmark;
 pub mod clips;
 pub mod decoding;
 pub mod device_pipeline;
+pub mod device_workers;
 pub mod engine_stages;
 pub mod frames;
 pub mod generation;

@@ -9,7 +9,7 @@ pub enum DeviceError {
     LeftOut,
     /// The driver's library is not there.
     #[error(
-        "there is no NVIDIA driver: {why}\ninstall the driver of the GPU, or use --device cpu with a bundle for the processor"
+        "there is no NVIDIA driver: {why}\ninstall the driver of the GPU, or use a bundle for the processor"
     )]
     DriverMissing {
         /// What the loader said.

@@ -1,6 +1,8 @@
 //! `egom2p run`: predictions for one clip, one video or many.
 
+mod feed;
 mod job;
+mod outcome;
 mod predictor;
 
 use std::{num::NonZeroUsize, path::PathBuf};
@@ -8,6 +10,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use egom2p::{
     clips::{TokensFile, videos},
     device_pipeline::DevicePlan,
+    device_workers::share_work,
     engine_stages::require,
     generation::{ModalityTokens, n_steps},
     io::read_token_file,
@@ -18,10 +21,13 @@ use egom2p_engines::Bundle;
 use egom2p_model::{Modality, ModelConfig, Stage};
 
 use self::{
-    job::Job,
+    feed::Feed,
+    job::{Facts, Job},
+    outcome::Outcome,
     predictor::{GpuChoice, Predictor},
 };
 use super::{decoding::DecodingArgs, engines::EngineArgs, video::VideoArgs};
+use crate::console::Bars;
 
 /// `egom2p run`.
 #[derive(clap::Args)]
@@ -50,6 +56,9 @@ pub(crate) struct Args {
     /// Clips that a GPU decodes together; the bundle's profiles must allow as many [default: 1]
     #[arg(long, value_name = "N")]
     batch: Option<NonZeroUsize>,
+    /// Batches that a GPU decodes at the same time, each with memory of its own [default: 1]
+    #[arg(long, value_name = "N")]
+    streams: Option<NonZeroUsize>,
     #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
@@ -73,15 +82,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         batch: NonZeroUsize::MIN,
         detokenize: true,
     };
-    let gpu = GpuChoice { ordinal: args.gpu, batch: args.batch };
+    let gpu = GpuChoice { ordinal: args.gpu, batch: args.batch, streams: args.streams };
     let engines = (&*args.stages(), args.engines.session_options());
-    let predictor = Predictor::open(bundle, &config, &settings, (plan, &gpu), engines)?;
-    let (waiting, failed) = (Vec::new(), Vec::new());
-    let mut job = Job { args, predictor, config, settings, n_steps, program, tokens, waiting, failed };
-    match &args.input {
-        None => job.tokens(),
-        Some(input) => job.videos(&videos(input)?),
-    }
+    let mut predictors = Predictor::open(bundle, &config, &settings, (plan, &gpu), engines)?;
+    let videos = args.input.as_ref().map(|input| videos(input)).transpose()?;
+    let job = Job {
+        args,
+        facts: Facts::of(&predictors[0]),
+        config,
+        settings,
+        n_steps,
+        program,
+        tokens,
+        bars: Bars::new(),
+        outcome: Outcome::new(videos.as_deref().unwrap_or_default()),
+    };
+    let batch = predictors[0].batch();
+    let fed = share_work(
+        &mut predictors,
+        |predictor, batch| job.batch(predictor, batch),
+        |put| {
+            let mut feed = Feed::new(&job, batch, put);
+            match &videos {
+                None => feed.tokens(),
+                Some(videos) => feed.videos(videos),
+            }
+        },
+    );
+    job.outcome.finish(fed)
 }
 
 impl Args {

@@ -25,6 +25,11 @@ impl ArenaPlan {
         start..self.n_bytes
     }
 
+    /// All that is asked for.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.n_bytes
+    }
+
     /// Allocates everything.
     pub(crate) fn allocate(self, device: &dyn ComputeDevice) -> Result<Arena, DeviceError> {
         Ok(Arena { memory: device.allocate(self.n_bytes)? })
@@ -35,10 +40,5 @@ impl Arena {
     /// The bytes of a room.
     pub(crate) fn buffer(&self, room: &Range<usize>) -> Result<Buffer, DeviceError> {
         self.memory.slice(room.clone())
-    }
-
-    /// All of it.
-    pub(crate) fn n_bytes(&self) -> usize {
-        self.memory.n_bytes()
     }
 }

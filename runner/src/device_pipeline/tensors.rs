@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use egom2p_device::{Buffer, ComputeDevice, DeviceError, Stream};
 use egom2p_model::{Modality, ModelConfig};
 
@@ -35,8 +37,6 @@ pub(crate) struct LoopTensors {
     pub(crate) clip: Buffer,
     /// Tokens i64 of one modality of one clip, on their way into or out of the table.
     pub(crate) clip_tokens: Buffer,
-    /// All bytes together.
-    pub(crate) n_bytes: usize,
 }
 
 impl LoopTensors {
@@ -47,9 +47,69 @@ impl LoopTensors {
         config: &ModelConfig,
         settings: &GenerationSettings,
         schedule: &DeviceSchedule,
-        (batch, with_clips): (usize, bool),
+        sizes: (usize, bool),
     ) -> Result<Self, DeviceError> {
         let device: &dyn ComputeDevice = stream.device().as_ref();
+        let (plan, rooms) = Rooms::plan(config, settings, schedule, sizes);
+        let arena = plan.allocate(device)?;
+        let tensors = Self {
+            table: arena.buffer(&rooms.table)?,
+            lists: arena.buffer(&rooms.lists)?,
+            ids: arena.buffer(&rooms.ids)?,
+            context: arena.buffer(&rooms.context)?,
+            decoded_context: arena.buffer(&rooms.decoded_context)?,
+            kept: arena.buffer(&rooms.kept)?,
+            hidden: arena.buffer(&rooms.hidden)?,
+            unconditional: arena.buffer(&rooms.unconditional)?,
+            rows: arena.buffer(&rooms.rows)?,
+            logits: arena.buffer(&rooms.logits)?,
+            outcomes: arena.buffer(&rooms.outcomes)?,
+            mask: arena.buffer(&rooms.mask)?,
+            clip: arena.buffer(&rooms.clip)?,
+            clip_tokens: arena.buffer(&rooms.clip_tokens)?,
+        };
+        upload(stream, &tensors.lists, &schedule.words)?;
+        stream.write(&tensors.table, &mut |staged| staged.fill(0))?;
+        stream.write(&tensors.mask, &mut |staged| staged.fill(1))?;
+        Ok(tensors)
+    }
+
+    /// Bytes that [`LoopTensors::new`] asks for.
+    pub(crate) fn n_bytes(
+        config: &ModelConfig,
+        settings: &GenerationSettings,
+        schedule: &DeviceSchedule,
+        sizes: (usize, bool),
+    ) -> u64 {
+        Rooms::plan(config, settings, schedule, sizes).0.n_bytes() as u64
+    }
+}
+
+/// Where the tensors stand in the memory that they share.
+struct Rooms {
+    table: Range<usize>,
+    lists: Range<usize>,
+    ids: Range<usize>,
+    context: Range<usize>,
+    decoded_context: Range<usize>,
+    kept: Range<usize>,
+    hidden: Range<usize>,
+    unconditional: Range<usize>,
+    rows: Range<usize>,
+    logits: Range<usize>,
+    outcomes: Range<usize>,
+    mask: Range<usize>,
+    clip: Range<usize>,
+    clip_tokens: Range<usize>,
+}
+
+impl Rooms {
+    fn plan(
+        config: &ModelConfig,
+        settings: &GenerationSettings,
+        schedule: &DeviceSchedule,
+        (batch, with_clips): (usize, bool),
+    ) -> (ArenaPlan, Self) {
         let mut n_visible = 0;
         let (mut n_kept, mut n_context, mut n_decoded, mut n_hidden, mut n_unconditional) = (0, 0, 0, 0, 0);
         for step in &schedule.steps {
@@ -69,42 +129,23 @@ impl LoopTensors {
         let n_pixels = 3 * config.video.padded_frames() * config.video.height * config.video.width;
 
         let mut plan = ArenaPlan::default();
-        let table = plan.room(batch * layout.n_positions(), 8);
-        let lists = plan.room(schedule.words.len(), 8);
-        let ids = plan.room(n_visible, 8);
-        let context = plan.room(n_context * config.dim, 4);
-        let decoded_context = plan.room(n_decoded * config.dim, 4);
-        let kept = plan.room(n_kept * config.dim, 4);
-        let hidden = plan.room(n_hidden * config.dim, 4);
-        let unconditional = plan.room(n_unconditional * config.dim, 4);
-        let rows = plan.room(head_rows * config.dim, 4);
-        let logits = plan.room(head_rows * vocabularies.max().unwrap_or(0), 4);
-        let outcomes = plan.room(n_hidden, 8);
-        let mask = plan.room(n_visible.max(n_hidden), 1);
-        let clip = plan.room(if with_clips { n_pixels.max(config.motion.samples * 9) } else { 0 }, 4);
-        let clip_tokens = plan.room(if with_clips { n_tokens.max().unwrap_or(0) } else { 0 }, 8);
-        let arena = plan.allocate(device)?;
-        let tensors = Self {
-            table: arena.buffer(&table)?,
-            lists: arena.buffer(&lists)?,
-            ids: arena.buffer(&ids)?,
-            context: arena.buffer(&context)?,
-            decoded_context: arena.buffer(&decoded_context)?,
-            kept: arena.buffer(&kept)?,
-            hidden: arena.buffer(&hidden)?,
-            unconditional: arena.buffer(&unconditional)?,
-            rows: arena.buffer(&rows)?,
-            logits: arena.buffer(&logits)?,
-            outcomes: arena.buffer(&outcomes)?,
-            mask: arena.buffer(&mask)?,
-            clip: arena.buffer(&clip)?,
-            clip_tokens: arena.buffer(&clip_tokens)?,
-            n_bytes: arena.n_bytes(),
+        let rooms = Self {
+            table: plan.room(batch * layout.n_positions(), 8),
+            lists: plan.room(schedule.words.len(), 8),
+            ids: plan.room(n_visible, 8),
+            context: plan.room(n_context * config.dim, 4),
+            decoded_context: plan.room(n_decoded * config.dim, 4),
+            kept: plan.room(n_kept * config.dim, 4),
+            hidden: plan.room(n_hidden * config.dim, 4),
+            unconditional: plan.room(n_unconditional * config.dim, 4),
+            rows: plan.room(head_rows * config.dim, 4),
+            logits: plan.room(head_rows * vocabularies.max().unwrap_or(0), 4),
+            outcomes: plan.room(n_hidden, 8),
+            mask: plan.room(n_visible.max(n_hidden), 1),
+            clip: plan.room(if with_clips { n_pixels.max(config.motion.samples * 9) } else { 0 }, 4),
+            clip_tokens: plan.room(if with_clips { n_tokens.max().unwrap_or(0) } else { 0 }, 8),
         };
-        upload(stream, &tensors.lists, &schedule.words)?;
-        stream.write(&tensors.table, &mut |staged| staged.fill(0))?;
-        stream.write(&tensors.mask, &mut |staged| staged.fill(1))?;
-        Ok(tensors)
+        (plan, rooms)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rows of logits that no trained model gives on request, from engines that are made up.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc};
 
-use egom2p_device::{ComputeDevice, DeviceError, HostDevice, Stream};
+use egom2p_device::{Buffer, ComputeDevice, DeviceError, HostDevice, Stream};
 use egom2p_engine_core::{
     Axis, DType, DeviceTensor, Dims, Engine, EngineError, Profile, RunSession, Session, SessionOptions, Tensor,
     TensorSpec,
@@ -11,7 +11,7 @@ use egom2p_kernels::{Outcome, host};
 use egom2p_model::{Modality, ModelConfig, Preset, Stage, Variant};
 
 use super::{
-    DeviceLoop,
+    DeviceLoop, DevicePipelineMemory,
     device_loop::LoopJob,
     opened::{OpenedEngine, OpenedEngines},
 };
@@ -31,7 +31,10 @@ struct MadeUp {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     rule: Rule,
-    device: Option<Arc<dyn ComputeDevice>>,
+    weights_bytes: usize,
+    scratch_bytes: u64,
+    /// Where a session is, with its weights.
+    device: Option<(Arc<dyn ComputeDevice>, Buffer)>,
 }
 
 impl MadeUp {
@@ -41,7 +44,8 @@ impl MadeUp {
             TensorSpec { name: name.to_owned(), dtype, shape: axes.iter().map(axis).collect() }
         };
         let inputs = inputs.iter().map(|&(name, dtype, axes)| spec(name, dtype, axes)).collect();
-        Self { inputs, outputs: vec![spec(name, DType::F32, axes)], rule, device: None }
+        let outputs = vec![spec(name, DType::F32, axes)];
+        Self { inputs, outputs, rule, weights_bytes: 0, scratch_bytes: 0, device: None }
     }
 
     fn opened(self) -> OpenedEngine {
@@ -63,7 +67,8 @@ impl Engine for MadeUp {
     }
 
     fn session_on(&self, device: &Arc<dyn ComputeDevice>, _: &SessionOptions) -> Result<Box<dyn Session>, EngineError> {
-        Ok(Box::new(Self { device: Some(Arc::clone(device)), ..self.clone() }))
+        let weights = device.allocate(self.weights_bytes)?;
+        Ok(Box::new(Self { device: Some((Arc::clone(device), weights)), ..self.clone() }))
     }
 }
 
@@ -87,7 +92,11 @@ impl RunSession for MadeUp {
     }
 
     fn device_impl(&self) -> Option<&Arc<dyn ComputeDevice>> {
-        self.device.as_ref()
+        self.device.as_ref().map(|(device, _)| device)
+    }
+
+    fn scratch_bytes_impl(&self) -> u64 {
+        self.scratch_bytes
     }
 
     fn enqueue_impl(
@@ -130,6 +139,18 @@ fn settings() -> GenerationSettings {
 
 /// A loop for one clip with these logits.
 fn made_up(logits: Rule) -> (DeviceLoop, Arc<LoopJob>) {
+    let (made, job) = made_up_on(&HostDevice::new(DEVICE_BYTES), logits, (0, 0));
+    let (mut made, _) = made.unwrap_or_else(|error| panic!("{error}"));
+    made.write_table(&[vec![0; job.layout.n_positions()]]).expect("there is room");
+    (made, job)
+}
+
+/// The same on a device, where every engine has as many bytes of weights, and the head as many of scratch.
+fn made_up_on(
+    device: &Arc<HostDevice>,
+    logits: Rule,
+    (weights_bytes, scratch_bytes): (usize, u64),
+) -> (Result<(DeviceLoop, DevicePipelineMemory), GenerationError>, Arc<LoopJob>) {
     let dim = config().dim.to_string();
     let ids: &[&str] = &["batch", "visible"];
     let queries: &[&str] = &["batch", "queries"];
@@ -141,20 +162,21 @@ fn made_up(logits: Rule) -> (DeviceLoop, Arc<LoopJob>) {
     let head = [("hidden", DType::F32, &hidden[..])];
     let vocabulary = VOCABULARY.to_string();
     let rows = ["batch", "queries", &*vocabulary];
-    let engines = BTreeMap::from([
-        ((Stage::Encoder, Variant::Unmasked), MadeUp::new(&encoder, ("context", &context), zeros()).opened()),
-        ((Stage::Decoder, Variant::Unmasked), MadeUp::new(&seeing, ("hidden", &hidden), zeros()).opened()),
-        ((Stage::Decoder, Variant::Contextless), MadeUp::new(&places, ("hidden", &hidden), zeros()).opened()),
-        ((Stage::HeadCamera, Variant::Default), MadeUp::new(&head, ("logits", &rows), logits).opened()),
-    ]);
-    let engines = OpenedEngines::from_engines(engines);
+    let made = [
+        ((Stage::Encoder, Variant::Unmasked), MadeUp::new(&encoder, ("context", &context), zeros())),
+        ((Stage::Decoder, Variant::Unmasked), MadeUp::new(&seeing, ("hidden", &hidden), zeros())),
+        ((Stage::Decoder, Variant::Contextless), MadeUp::new(&places, ("hidden", &hidden), zeros())),
+        ((Stage::HeadCamera, Variant::Default), MadeUp::new(&head, ("logits", &rows), logits)),
+    ];
+    let engines = made.map(|(key, made)| {
+        let scratch_bytes = if key.0 == Stage::HeadCamera { scratch_bytes } else { 0 };
+        (key, MadeUp { weights_bytes, scratch_bytes, ..made }.opened())
+    });
+    let engines = OpenedEngines::from_engines(engines.into());
     let plan = GenerationPlan::new(&config(), &[], &settings()).expect("sound settings");
     let job = Arc::new(LoopJob::new(&config(), &settings(), &plan, 1, &engines).expect("no profiles"));
-    let device: Arc<dyn ComputeDevice> = HostDevice::new(DEVICE_BYTES);
-    let made = DeviceLoop::new(&device, &engines, &job, false, &SessionOptions::default());
-    let (mut made, _) = made.unwrap_or_else(|error| panic!("{error}"));
-    made.write_table(&[vec![0; job.layout.n_positions()]]).expect("there is room");
-    (made, job)
+    let device = Arc::clone(device) as Arc<dyn ComputeDevice>;
+    (DeviceLoop::new(&device, &engines, &job, false, &SessionOptions::default()), job)
 }
 
 fn run(logits: Rule) -> Result<Vec<StepReport>, GenerationError> {
@@ -216,4 +238,38 @@ fn a_lost_device_is_told_from_other_failures() {
     assert!(matches!(error.device(), Some(DeviceError::Lost { .. })), "{error}");
     let other = run(Arc::new(|_| Err(EngineError::Cancelled))).expect_err("the head fails");
     assert!(other.device().is_none());
+}
+
+#[test]
+fn a_device_that_is_too_small_says_what_is_where() {
+    const WEIGHTS_BYTES: usize = 4096;
+    const SCRATCH_BYTES: u64 = 1 << 20;
+    let try_with = |total_bytes| {
+        let device = HostDevice::new(total_bytes);
+        let made = made_up_on(&device, zeros(), (WEIGHTS_BYTES, SCRATCH_BYTES)).0;
+        made.map(|(_, memory)| memory)
+    };
+    let memory = try_with(DEVICE_BYTES).expect("there is room");
+    let needed_bytes = 4 * WEIGHTS_BYTES as u64 + memory.tensors_bytes + memory.scratch_bytes;
+    assert_eq!(try_with(needed_bytes).expect("there is just enough"), memory);
+    let refusal = |total_bytes| {
+        let error = try_with(total_bytes).expect_err("there is no room");
+        assert!(matches!(error.device(), Some(DeviceError::OutOfMemory { .. })), "{error}");
+        error.to_string()
+    };
+    let total_bytes = needed_bytes - 1;
+    assert_eq!(
+        refusal(total_bytes),
+        format!(
+            "host has {} bytes of memory free of {total_bytes} after 16384 of weights, expected 1048576 of scratch and {} of tensors for 1 clip decoded together: even one clip does not fit\n\
+             use engines of half precision, or a device with more memory",
+            total_bytes - 4 * WEIGHTS_BYTES as u64,
+            memory.tensors_bytes
+        )
+    );
+    assert_eq!(
+        refusal(10_000),
+        "host has 1808 bytes of memory free of 10000 after 8192 of weights, and more weights are to come: even one clip does not fit\n\
+         use engines of half precision, or a device with more memory"
+    );
 }

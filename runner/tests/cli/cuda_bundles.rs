@@ -64,6 +64,24 @@ fn they_are_built_anywhere_and_run_only_on_a_gpu() {
 }
 
 #[test]
+fn engines_for_two_devices_do_not_run_together() {
+    let Some(bench) = Bench::with_camera_bundle() else { return };
+    let stages = "encoder,decoder,head_camera,camera_decoder";
+    bench.succeed(&["export", "weights", "--stages", stages, "--out", "standard", "--target", "standard"]);
+    bench.succeed(&["build", "standard", "--out", "mixed"]);
+    bench.succeed(&["build", "standard", "--out", "mixed", "--device", "cuda", "--stages", "camera_decoder"]);
+    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    let mut transcript = Transcript::new(&bench);
+    for flag in ["", " --batch 2", " --streams 2"] {
+        transcript.fails(&format!("run mixed --tokens rgb=rgb.npy --to camera --out out{flag}"));
+    }
+    let refusal = "error: bundle mixed has engines for the processor (decoder, encoder, head_camera) and engines for a GPU (camera_decoder)\n";
+    let text = transcript.text();
+    assert_eq!(text.matches(refusal).count(), 3, "{text}");
+    assert!(!bench.path("out").exists());
+}
+
+#[test]
 fn every_precision_of_the_standard_export_is_built() {
     let Some(bench) = Bench::with_bundle("camera", "camera_decoder") else { return };
     for precision in ["fp16", "bf16"] {

@@ -2,6 +2,7 @@
 //! the kernels compiled for the host.
 
 mod bundle;
+mod streams;
 
 use std::{collections::BTreeMap, fs, num::NonZeroUsize, process::Command};
 
@@ -226,8 +227,24 @@ fn what_does_not_fit_is_refused_in_two_lines() {
         "dimension batch is 5: this engine was built for 1 to 4\n\
          build again with a profile that covers it: \"egom2p build --profile FILE\""
     );
-    let small = refusal(new(1, 1 << 16));
-    assert!(small.starts_with("host has 65536 bytes of memory free of 65536, expected "), "{small}");
+    let tensors_bytes =
+        |batch| new(batch, DEVICE_BYTES).unwrap_or_else(|error| panic!("{error}")).memory().tensors_bytes;
+    let [one, three, four] = [1, 3, 4].map(tensors_bytes);
+    for (total_bytes, fits, mend) in [
+        (three, "3 clips would fit", "--batch 3, "),
+        (four - 1, "3 clips would fit", "--batch 3, "),
+        (one, "1 clip would fit", "--batch 1, "),
+        (one - 1, "even one clip does not fit", ""),
+    ] {
+        assert_eq!(
+            refusal(new(4, total_bytes)),
+            format!(
+                "host has {total_bytes} bytes of memory free of {total_bytes} after 0 of weights, expected 0 of scratch and {four} of tensors for 4 clips decoded together: {fits}\n\
+                 use {mend}engines of half precision, or a device with more memory"
+            )
+        );
+    }
+    assert!(new(3, three).is_ok() && new(1, one).is_ok());
     let mut pipeline = new(1, DEVICE_BYTES).unwrap_or_else(|error| panic!("{error}"));
     let mut generate = |clips: &[Vec<ModalityTokens>]| match pipeline.generate(clips, &mut |_| ()) {
         Ok(_) => panic!("this does not fit"),
@@ -269,7 +286,7 @@ fn what_only_a_gpu_has_is_refused_for_a_bundle_for_the_processor() {
     let array = TokenArray { shape: bundle.config.video.grid().to_vec(), tokens };
     let mut file = fs::File::create(folder.path().join("rgb.safetensors")).expect("the folder is writable");
     write_tokens(&mut file, &BTreeMap::from([("rgb".to_owned(), array)])).expect("the folder is writable");
-    for flag in ["--gpu", "--batch"] {
+    for flag in ["--gpu", "--batch", "--streams"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_egom2p"));
         command.current_dir(folder.path()).arg("run").arg(bundle.folder());
         command.args(["--tokens", "rgb=rgb.safetensors", "--to", "camera", "--out", "out", flag, "2"]);

@@ -1,177 +1,121 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
 use egom2p::{
-    clips::{Clip, VideoClips},
     generation::{GenerationSettings, ModalityTokens},
-    io::OutputFolder,
     pipeline::{Given, Prediction},
     predictions::write_predictions,
     run_report,
     video::VideoProgram,
 };
-use egom2p_device::DeviceError;
+use egom2p_device::{DeviceError, DeviceFacts};
 use egom2p_model::ModelConfig;
 use serde_json::{Value, json};
 
-use super::{Args, predictor::Predictor};
-use crate::console;
+use super::{
+    Args,
+    feed::{Batch, Waiting},
+    outcome::Outcome,
+    predictor::Predictor,
+};
+use crate::console::Bars;
 
-/// Everything that stays the same from clip to clip, and the clips that wait for a full batch.
+/// Everything that stays the same from clip to clip, and that all streams share.
 pub(super) struct Job<'a> {
     pub(super) args: &'a Args,
-    pub(super) predictor: Predictor,
+    pub(super) facts: Facts,
     pub(super) config: ModelConfig,
     pub(super) settings: GenerationSettings,
     pub(super) n_steps: usize,
     pub(super) program: Option<VideoProgram>,
     pub(super) tokens: Vec<ModalityTokens>,
-    pub(super) waiting: Vec<Waiting>,
-    /// Videos that are not done, in the order in which that became clear.
-    pub(super) failed: Vec<PathBuf>,
+    pub(super) bars: Bars,
+    pub(super) outcome: Outcome,
 }
 
-/// A clip that is to be predicted, and where to.
-pub(super) struct Waiting {
-    clip: Option<(PathBuf, Clip)>,
-    folder: OutputFolder,
-    out: PathBuf,
+/// What reports say of the bundle and of the device.
+pub(super) struct Facts {
+    /// Preset, and digests of the weights files.
+    pub(super) bundle: Value,
+    /// Versions of the libraries that the engines were built with.
+    pub(super) libraries: Value,
+    /// The GPU, if it is one.
+    pub(super) gpu: Option<DeviceFacts>,
 }
 
-/// The GPU is gone: nothing more can be done.
-#[derive(Debug, thiserror::Error)]
-#[error("{cause}")]
-struct Lost {
-    /// The clip at which it was noticed.
-    first: String,
-    cause: DeviceError,
+impl Facts {
+    pub(super) fn of(predictor: &Predictor) -> Self {
+        let manifest = predictor.bundle().manifest();
+        let weights = manifest.files.iter();
+        let weights =
+            weights.filter(|(path, _)| path.as_str().starts_with("onnx/") && path.as_str().ends_with(".weights"));
+        let weights: BTreeMap<_, _> =
+            weights.map(|(path, entry)| (path.file_name().to_owned(), entry.blake3)).collect();
+        let variants = manifest.stages.values().flat_map(|variants| variants.values());
+        let libraries: BTreeMap<_, _> = variants.flat_map(|variant| variant.libraries.clone()).collect();
+        Self {
+            bundle: json!({ "preset": manifest.preset, "weights": weights }),
+            libraries: json!(libraries),
+            gpu: predictor.gpu().cloned(),
+        }
+    }
 }
 
 impl Job<'_> {
-    /// Predictions from tokens alone.
-    pub(super) fn tokens(&mut self) -> anyhow::Result<()> {
-        let out = self.args.out.clone();
-        self.clip(None, out)?;
-        self.flush()
-    }
-
-    /// Every video; one that fails does not stop the others, unless the GPU is gone.
-    pub(super) fn videos(&mut self, videos: &[PathBuf]) -> anyhow::Result<()> {
-        if let [video] = videos {
-            let out = self.args.out.clone();
-            return self.video(video, &out).and_then(|()| self.flush()).map_err(|error| self.explain(error, videos));
-        }
-        for video in videos {
-            let out = self.args.out.join(video.file_stem().unwrap_or_default());
-            if let Err(error) = self.video(video, &out) {
-                self.fail(Some(video), error, videos)?;
-            }
-        }
-        if let Err(error) = self.flush() {
-            self.fail(None, error, videos)?;
-        }
-        if self.failed.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<String> = self.failed.iter().map(|video| video.display().to_string()).collect();
-        bail!(
-            "{} of {} videos failed: {}\nthe messages above say why; the others are done",
-            names.len(),
-            videos.len(),
-            names.join(", ")
-        )
-    }
-
-    /// Notes a failure, or gives it back where nothing can follow it.
-    fn fail(&mut self, video: Option<&PathBuf>, error: anyhow::Error, videos: &[PathBuf]) -> anyhow::Result<()> {
-        if error.downcast_ref::<Lost>().is_some() {
-            return Err(self.explain(error, videos));
-        }
-        console::fail(&error);
-        if let Some(video) = video.filter(|video| !self.failed.contains(video)) {
-            self.failed.push(video.clone());
-        }
-        Ok(())
-    }
-
-    /// A lost GPU, with what was not done because of it; any other error as it is.
-    fn explain(&self, error: anyhow::Error, videos: &[PathBuf]) -> anyhow::Error {
-        match error.downcast_ref::<Lost>() {
-            Some(lost) => not_done(lost, &self.failed, videos),
-            None => error,
-        }
-    }
-
-    /// Every full clip of a video: into `out` itself where there is one, else into a folder each.
-    fn video(&mut self, path: &Path, out: &Path) -> anyhow::Result<()> {
-        let program = self.program.as_ref().context("no video program")?;
-        let options = self.args.video.read_options(&self.config);
-        let mut clips = VideoClips::open(program, path, &options, &self.config)?;
-        let Some(first) = clips.next().transpose()? else { return Ok(()) };
-        let second = clips.next().transpose()?;
-        if second.is_none() {
-            self.clip(Some((path.to_owned(), first)), out.to_owned())?;
-        } else {
-            for clip in [Ok(first)].into_iter().chain(second.map(Ok)).chain(&mut clips) {
-                let clip = clip?;
-                let folder = out.join(format!("clip-{:04}", clip.index));
-                self.clip(Some((path.to_owned(), clip)), folder)?;
-            }
-        }
-        if clips.left_over() > 0 {
-            let shown = path.display();
-            console::note(format_args!(
-                "{shown}: the last {} frames do not fill a clip and were left out",
-                clips.left_over()
-            ));
-        }
-        Ok(())
-    }
-
-    /// A clip joins those that wait, which are predicted as soon as they fill a batch.
-    fn clip(&mut self, clip: Option<(PathBuf, Clip)>, out: PathBuf) -> anyhow::Result<()> {
-        let folder = OutputFolder::new(&out)?;
-        self.waiting.push(Waiting { clip, folder, out });
-        if self.waiting.len() < self.predictor.batch() { Ok(()) } else { self.flush() }
-    }
-
-    /// Predicts the clips that wait and writes what was predicted. Where that fails, their videos are not done.
-    fn flush(&mut self) -> anyhow::Result<()> {
-        let waiting = std::mem::take(&mut self.waiting);
-        let Some(first) = waiting.first() else { return Ok(()) };
-        let first = first.out.display().to_string();
-        let videos: BTreeSet<PathBuf> =
-            waiting.iter().filter_map(|waiting| Some(waiting.clip.as_ref()?.0.clone())).collect();
-        let result = self.predict(waiting, first);
-        if result.is_err() {
-            let new: Vec<PathBuf> = videos.into_iter().filter(|video| !self.failed.contains(video)).collect();
-            self.failed.extend(new);
-        }
-        result
-    }
-
-    fn predict(&mut self, waiting: Vec<Waiting>, first: String) -> anyhow::Result<()> {
+    /// Predicts a batch and writes what was predicted. A failure is noted and told; `Break` where the GPU is gone.
+    pub(super) fn batch(&self, predictor: &mut Predictor, batch: Batch) -> ControlFlow<()> {
+        let Batch { number, clips } = batch;
+        let Some(first) = clips.first() else { return ControlFlow::Continue(()) };
+        let (first, n_more) = (first.out.clone(), clips.len() - 1);
+        let name = match n_more {
+            0 => first.display().to_string(),
+            n_more => format!("{} and {n_more} more", first.display()),
+        };
         let given = |waiting: &Waiting| Given {
             video: waiting.clip.as_ref().map(|(_, clip)| (self.args.from, clip.frames.clone())),
             tokens: self.tokens.clone(),
         };
-        let clips: Vec<Given> = waiting.iter().map(given).collect();
-        let bar = console::progress((self.n_steps * clips.len()) as u64, first.clone());
-        let predictions = self.predictor.predict(clips, &mut |_| bar.inc(1));
+        let given: Vec<Given> = clips.iter().map(given).collect();
+        let bar = self.bars.progress((self.n_steps * clips.len()) as u64, &name);
+        let predictions = predictor.predict(given, &mut |_| bar.inc(1));
         bar.finish_and_clear();
-        let predictions = predictions.map_err(|error| match error.device() {
-            Some(cause @ DeviceError::Lost { .. }) => anyhow!(Lost { first, cause: cause.clone() }),
-            _ => anyhow!(error),
-        })?;
-        let engines = run_report::engines(&self.predictor.take_timings());
-        let n_together = predictions.len();
-        for (waiting, prediction) in waiting.into_iter().zip(predictions) {
-            self.write(waiting, &prediction, (&engines, n_together))?;
+        match predictions {
+            Ok(predictions) => {
+                let engines = run_report::engines(&predictor.take_timings());
+                let n_together = predictions.len();
+                for (waiting, prediction) in clips.into_iter().zip(predictions) {
+                    let (video, alone) = (waiting.clip.as_ref().map(|(video, _)| *video), waiting.alone);
+                    let out = waiting.out.clone();
+                    match self.write(waiting, &prediction, (&engines, n_together)) {
+                        Ok(()) => self.outcome.done(video),
+                        Err(error) => self.fail(vec![(video, out)], error, alone),
+                    }
+                }
+            }
+            Err(error) => {
+                if let Some(cause @ DeviceError::Lost { .. }) = error.device() {
+                    self.outcome.lost(cause, (number, first));
+                    return ControlFlow::Break(());
+                }
+                let alone = clips.iter().all(|waiting| waiting.alone);
+                let error = anyhow!(error);
+                let error = if alone { error } else { error.context(name) };
+                let clip = |waiting: Waiting| (waiting.clip.map(|(video, _)| video), waiting.out);
+                self.fail(clips.into_iter().map(clip).collect(), error, alone);
+            }
         }
-        Ok(())
+        ControlFlow::Continue(())
+    }
+
+    /// Tells why clips, of these videos and with these folders, failed: at the end where the clip is all there is.
+    fn fail(&self, clips: Vec<(Option<usize>, PathBuf)>, error: anyhow::Error, alone: bool) {
+        if alone {
+            return self.outcome.only_failed(error);
+        }
+        self.bars.fail(&error);
+        for (video, out) in clips {
+            self.outcome.failed(video, out);
+        }
     }
 
     fn write(
@@ -180,10 +124,9 @@ impl Job<'_> {
         prediction: &Prediction,
         (engines, n_together): (&Value, usize),
     ) -> anyhow::Result<()> {
-        let Waiting { clip, folder, out } = waiting;
-        let manifest = self.predictor.bundle().manifest();
-        let input = clip.as_ref().map(|(path, clip)| {
-            json!({ "file": path.display().to_string(), "clip": clip.index, "start_secs": clip.start_secs, "fps": self.args.video.fps() })
+        let Waiting { clip, folder, out, .. } = waiting;
+        let input = clip.as_ref().map(|(video, clip)| {
+            json!({ "file": self.outcome.video(*video).display().to_string(), "clip": clip.index, "start_secs": clip.start_secs, "fps": self.args.video.fps() })
         });
         let token_files: Vec<_> = self
             .args
@@ -193,12 +136,12 @@ impl Job<'_> {
             .collect();
         let report = json!({
             "schema": run_report::RUN_SCHEMA,
-            "versions": { "egom2p": env!("CARGO_PKG_VERSION"), "libraries": self.libraries() },
-            "bundle": { "preset": manifest.preset, "weights": self.weights() },
+            "versions": { "egom2p": env!("CARGO_PKG_VERSION"), "libraries": self.facts.libraries },
+            "bundle": self.facts.bundle,
             "input": { "from": self.args.from.name(), "video": input, "tokens": token_files },
             "settings": run_report::settings(&self.settings),
             "threads": self.settings.n_threads,
-            "gpu": self.predictor.gpu().map(|facts| run_report::gpu(facts, n_together)),
+            "gpu": self.facts.gpu.as_ref().map(|facts| run_report::gpu(facts, n_together)),
             "secs": run_report::secs(prediction),
             "engines": engines,
             "peak_memory_bytes": run_report::peak_memory_bytes(),
@@ -208,49 +151,7 @@ impl Job<'_> {
         let written = write_predictions(folder, &self.config, prediction, &report, self.program.as_ref(), fps)?;
         let names: Vec<_> = written.iter().filter_map(|path| path.file_name()?.to_str()).collect();
         let secs = prediction.secs.tokenize + prediction.secs.generate + prediction.secs.detokenize;
-        console::print(format_args!("{}: {} ({secs:.1} s)", out.display(), names.join(" ")));
+        self.bars.print(format_args!("{}: {} ({secs:.1} s)", out.display(), names.join(" ")));
         Ok(())
-    }
-
-    /// Versions of the libraries that the engines were built with.
-    fn libraries(&self) -> Value {
-        let variants = self.predictor.bundle().manifest().stages.values().flat_map(|variants| variants.values());
-        json!(variants.flat_map(|variant| variant.libraries.clone()).collect::<BTreeMap<_, _>>())
-    }
-
-    /// Digests of the weights files of the bundle.
-    fn weights(&self) -> Value {
-        let files = &self.predictor.bundle().manifest().files;
-        let weights =
-            files.iter().filter(|(path, _)| path.as_str().starts_with("onnx/") && path.as_str().ends_with(".weights"));
-        json!(weights.map(|(path, entry)| (path.file_name().to_owned(), entry.blake3)).collect::<BTreeMap<_, _>>())
-    }
-}
-
-/// What a lost GPU leaves undone: the videos that failed before or with it, and those after.
-fn not_done(lost: &Lost, failed: &[PathBuf], videos: &[PathBuf]) -> anyhow::Error {
-    let text = lost.cause.to_string();
-    let (what, mend) = text.split_once('\n').unwrap_or((&text, "run the command again"));
-    let reached = videos.iter().rposition(|video| failed.contains(video)).map_or(0, |last| last + 1);
-    let after = videos.len().saturating_sub(reached);
-    let n_left = failed.len() + after;
-    anyhow!("{what}; first not done: {}, and with it {n_left} of {} videos\n{mend}", lost.first, videos.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lost_gpu_says_what_is_not_done() {
-        let cause = DeviceError::Lost { name: "NVIDIA H100".to_owned(), what: "it fell off the bus".to_owned() };
-        let lost = Lost { first: "out/c".to_owned(), cause };
-        let videos: Vec<PathBuf> = ["a", "b", "c", "d"].map(PathBuf::from).to_vec();
-        let error = not_done(&lost, &[PathBuf::from("a"), PathBuf::from("c")], &videos).to_string();
-        assert_eq!(
-            error,
-            "NVIDIA H100 was lost: it fell off the bus; first not done: out/c, and with it 3 of 4 videos\n\
-             run the command again: what was finished is kept (dmesg may say why)"
-        );
     }
 }

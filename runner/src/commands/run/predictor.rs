@@ -25,25 +25,33 @@ pub(super) enum Predictor {
 pub(super) struct GpuChoice {
     pub(super) ordinal: Option<usize>,
     pub(super) batch: Option<NonZeroUsize>,
+    pub(super) streams: Option<NonZeroUsize>,
 }
 
 impl Predictor {
-    /// On what the engines were built for. `plan` is what a clip brings; its batch is that of the choice.
+    /// On what the engines were built for, one for every stream. `plan` is what a clip brings; its batch is that of the
+    /// choice.
     pub(super) fn open(
         bundle: Bundle,
         config: &ModelConfig,
         settings: &GenerationSettings,
         (plan, choice): (DevicePlan, &GpuChoice),
         (stages, options): (&[Stage], SessionOptions),
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<Vec<Self>> {
         match device_of(&bundle, stages)? {
             Device::Cuda => {
                 let device = open_cuda(choice.ordinal.unwrap_or_default())?;
                 let plan = DevicePlan { batch: choice.batch.unwrap_or(NonZeroUsize::MIN), ..plan };
-                Ok(Self::Gpu(Box::new(DevicePipeline::new(bundle, device, config, settings, &plan, &options)?)))
+                let first = DevicePipeline::new(bundle, device, config, settings, &plan, &options)?;
+                let pipelines = first.streams(choice.streams.unwrap_or(NonZeroUsize::MIN))?;
+                Ok(pipelines.into_iter().map(|pipeline| Self::Gpu(Box::new(pipeline))).collect())
             }
             Device::Cpu => {
-                let typed = [("--gpu", choice.ordinal.is_some()), ("--batch", choice.batch.is_some())];
+                let typed = [
+                    ("--gpu", choice.ordinal.is_some()),
+                    ("--batch", choice.batch.is_some()),
+                    ("--streams", choice.streams.is_some()),
+                ];
                 if let Some((flag, _)) = typed.into_iter().find(|(_, typed)| *typed) {
                     bail!(
                         "{flag} is for bundles for a GPU: the engines of {} are for the processor\nleave {flag} out, or build the bundle with --device cuda",
@@ -51,7 +59,7 @@ impl Predictor {
                     );
                 }
                 let stages = Box::new(EngineStages::new(bundle, options));
-                Ok(Self::Processor { stages, config: Box::new(config.clone()), settings: settings.clone() })
+                Ok(vec![Self::Processor { stages, config: Box::new(config.clone()), settings: settings.clone() }])
             }
         }
     }
