@@ -8,9 +8,7 @@ pub enum DeviceError {
     #[error("this program was built without support for NVIDIA GPUs\nbuild it with --features cuda")]
     LeftOut,
     /// The driver's library is not there.
-    #[error(
-        "there is no NVIDIA driver: {why}\ninstall the driver of the GPU, or use a bundle for the processor"
-    )]
+    #[error("there is no NVIDIA driver: {why}\ninstall the driver of the GPU, or use a bundle for the processor")]
     DriverMissing {
         /// What the loader said.
         why: String,
