@@ -18,4 +18,4 @@ pub use folder::{CONFIG_FILE, WeightsFolder, WeightsFolderError};
 pub use modality::Modality;
 pub use preset::{Preset, UnknownPreset};
 pub use stage::{Stage, UnknownStage, Variant};
-pub use stages::{StageError, stage_graph};
+pub use stages::{StageError, TokenizerHalves, stage_graph, tokenizer_halves};

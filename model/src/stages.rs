@@ -3,6 +3,7 @@
 mod decoder;
 mod encoder;
 mod error;
+mod halves;
 mod head;
 mod motion;
 mod video;
@@ -13,6 +14,7 @@ use crate::{Modality, ModelConfig, Stage, Variant};
 use motion::Sequence;
 
 pub use error::StageError;
+pub use halves::{TokenizerHalves, tokenizer_halves};
 
 /// The graph of a stage of a model with these sizes.
 ///

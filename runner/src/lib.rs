@@ -9,7 +9,6 @@ pub mod engine_stages;
 pub mod frames;
 pub mod generation;
 pub mod io;
-pub mod motion;
 pub mod pipeline;
 pub mod predictions;
 pub mod profiles;
@@ -22,3 +21,5 @@ pub mod tensors;
 pub mod tokenizer;
 pub mod video;
 pub mod weights_check;
+
+pub use egom2p_motion as motion;

@@ -143,7 +143,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             Programs::build_with_tensorrt(workspace)?
         }
         Needs::TensorRtRtx => {
-            setup::everything(workspace)?;
+            setup::with_tensorrt_rtx(workspace)?;
             Programs::build_with_tensorrt(workspace)?
         }
     };

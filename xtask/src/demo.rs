@@ -1,11 +1,8 @@
 //! The main job end to end: weights, ONNX, engines, a clip of its own, predictions and a picture of them.
 
 mod array;
-mod canvas;
 mod clip;
-mod font;
 mod picture;
-mod plot;
 mod predictions;
 mod scene;
 mod shape;

@@ -4,6 +4,7 @@ pub(crate) mod component;
 mod debian;
 mod digest;
 mod folder;
+pub(crate) mod libtorch;
 mod nvrtc;
 pub(crate) mod onnxruntime;
 pub(crate) mod onnxruntime_gpu;
@@ -14,7 +15,7 @@ use anyhow::Result;
 
 use crate::{
     console::say,
-    workspace::{HAS_TENSORRT_RTX, Workspace},
+    workspace::{HAS_LIBTORCH, HAS_TENSORRT_RTX, Workspace},
 };
 
 /// Fetch and check what the other commands need.
@@ -40,6 +41,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
 /// Fetches and checks all that needs no GPU; quick where it is present.
 pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
+    with_tensorrt_rtx(workspace)?;
+    if HAS_LIBTORCH {
+        say(format_args!("set up: {}", libtorch::fetch(workspace)?.display()));
+    } else {
+        say("left out: libtorch, which is pinned for Linux on x86-64 only; LIBTORCH may name another");
+    }
+    Ok(())
+}
+
+/// What every program needs, and what building engines with `TensorRT` for RTX needs.
+pub(crate) fn with_tensorrt_rtx(workspace: &Workspace) -> Result<()> {
     with_tensorrt(workspace)?;
     if HAS_TENSORRT_RTX {
         let library = tensorrt::rtx::fetch(workspace)?;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::console::failure;
+use crate::{console::failure, setup::libtorch};
 
 /// Whether `TensorRT` for RTX is published as a package for this machine.
 pub(crate) const HAS_TENSORRT_RTX: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
@@ -16,6 +16,12 @@ pub(crate) const HAS_TENSORRT_RTX: bool = cfg!(all(target_arch = "x86_64", targe
 /// The features that are tested everywhere.
 const FOR_ALL: &str =
     "egom2p/cuda,egom2p/host-kernels,egom2p-device/cuda,egom2p-device/host-kernels,egom2p-kernels/host";
+
+/// Whether libtorch is pinned for this machine.
+pub(crate) const HAS_LIBTORCH: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+
+/// Packages that link libtorch.
+const NEED_LIBTORCH: [&str; 3] = ["egom2p-torch", "egom2p-torch-native", "egom2p-train"];
 
 /// The project's folder.
 pub(crate) struct Workspace {
@@ -61,10 +67,17 @@ impl Workspace {
     }
 
     /// A cargo command over every package with everything for NVIDIA GPUs that can be tested on a machine without one: the
-    /// kernels also for the processor, and the `TensorRT` backend where tests can build engines with it.
+    /// kernels also for the processor, and the `TensorRT` backend where tests can build engines with it. Without a
+    /// libtorch, the packages that link it are left out.
     pub(crate) fn cargo_for_all(&self, subcommand: &[&str], options: &[&str]) -> Command {
         let mut cargo = self.cargo(subcommand);
         cargo.args(["--workspace", "--features", FOR_ALL]);
+        let libtorch = libtorch::folder(self);
+        if libtorch.is_dir() {
+            cargo.env("LIBTORCH", libtorch);
+        } else {
+            cargo.args(NEED_LIBTORCH.iter().flat_map(|package| ["--exclude", package]));
+        }
         if HAS_TENSORRT_RTX {
             cargo.args(["--features", "egom2p/tensorrt,egom2p-tests/tensorrt"]);
         }

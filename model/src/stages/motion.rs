@@ -32,6 +32,18 @@ pub(super) fn encoder<'g>(
     motion: MotionTokens,
     config: &MotionTokenizerConfig,
 ) -> Value<'g> {
+    let latents = analysis(g, sequence, motion, config);
+    let codes = codebook(g, motion, config);
+    latents.l2_normalize(SMALLEST_LENGTH).project(codes.l2_normalize(SMALLEST_LENGTH), None).arg_max()
+}
+
+/// A clip to what is compared with the codes: `[batch, tokens, code_dim]`.
+pub(super) fn analysis<'g>(
+    g: &'g Builder,
+    sequence: Sequence,
+    motion: MotionTokens,
+    config: &MotionTokenizerConfig,
+) -> Value<'g> {
     let samples =
         |name, channels: usize| g.input(name, DType::F32, [Dim::from("batch"), motion.samples.into(), channels.into()]);
     let clip = match sequence {
@@ -45,9 +57,7 @@ pub(super) fn encoder<'g>(
         let x = strided_conv(g, clip, sequence.channels(), motion, config.dim);
         transformer(g, x, motion, config)
     });
-    let latents = pointwise(g, latents, "quant_proj", config.dim, config.code_dim);
-    let codes = codebook(g, motion, config);
-    latents.l2_normalize(SMALLEST_LENGTH).project(codes.l2_normalize(SMALLEST_LENGTH), None).arg_max()
+    pointwise(g, latents, "quant_proj", config.dim, config.code_dim)
 }
 
 /// Indices of codes to a clip (specification sections 2.1 and 2.2); the codes keep their stored lengths.
@@ -58,7 +68,17 @@ pub(super) fn decoder<'g>(
     config: &MotionTokenizerConfig,
 ) -> Value<'g> {
     let tokens = g.input("tokens", DType::I64, [Dim::from("batch"), motion.n_tokens().into()]);
-    let codes = codebook(g, motion, config).embedding(tokens);
+    synthesis(g, codebook(g, motion, config).embedding(tokens), sequence, motion, config)
+}
+
+/// Codes `[batch, tokens, code_dim]` to a clip.
+pub(super) fn synthesis<'g>(
+    g: &'g Builder,
+    codes: Value<'g>,
+    sequence: Sequence,
+    motion: MotionTokens,
+    config: &MotionTokenizerConfig,
+) -> Value<'g> {
     let x = pointwise(g, codes, "post_quant_proj", config.code_dim, config.dim);
     let (steps, channels) = (motion.n_tokens(), sequence.channels());
     g.enter("decoder", || {

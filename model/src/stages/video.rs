@@ -18,6 +18,11 @@ const UPSAMPLED_LEVEL: usize = 2;
 
 /// Video to indices (specification sections 3.2 and 3.3).
 pub(super) fn encoder<'g>(g: &'g Builder, config: &VideoTokenizerConfig) -> Value<'g> {
+    analysis(g, config).fsq_quantize(&config.levels)
+}
+
+/// Video to what is quantised: `[batch, levels, t, h, w]`.
+pub(super) fn analysis<'g>(g: &'g Builder, config: &VideoTokenizerConfig) -> Value<'g> {
     g.require("frames", PATCH, 1);
     for side in ["height", "width"] {
         g.require(side, VideoTokens::SPATIAL_COMPRESSION, VideoTokens::SPATIAL_COMPRESSION);
@@ -35,7 +40,7 @@ pub(super) fn encoder<'g>(g: &'g Builder, config: &VideoTokenizerConfig) -> Valu
         let x = frame_norm(g, middle(g, x, config), "norm_out").silu();
         factorised(g, x, "conv_out", config.z_channels)
     });
-    pointwise(g, x, "quant_conv", config.levels.len()).fsq_quantize(&config.levels)
+    pointwise(g, x, "quant_conv", config.levels.len())
 }
 
 /// Indices to video (specification sections 3.3 and 3.4).
@@ -44,7 +49,12 @@ pub(super) fn decoder<'g>(g: &'g Builder, config: &VideoTokenizerConfig) -> Valu
         g.require(axis, 1, 1);
     }
     let tokens = g.input("tokens", DType::I64, ["batch", "t", "h", "w"]);
-    let x = pointwise(g, tokens.fsq_dequantize(&config.levels), "post_quant_conv", config.z_channels);
+    synthesis(g, tokens.fsq_dequantize(&config.levels), config)
+}
+
+/// Codes `[batch, levels, t, h, w]` to video.
+pub(super) fn synthesis<'g>(g: &'g Builder, codes: Value<'g>, config: &VideoTokenizerConfig) -> Value<'g> {
+    let x = pointwise(g, codes, "post_quant_conv", config.z_channels);
     let [_, _, innermost] = config.widths();
     let patches = g.enter("decoder", || {
         let mut x = middle(g, factorised(g, x, "conv_in", innermost), config);

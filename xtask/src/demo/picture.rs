@@ -3,13 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use egom2p_plot::{Canvas, Colour, Curve, Plot};
 use egom2p_video_protocol::Frame;
 
-use super::{
-    canvas::{Canvas, Colour},
-    plot::{Curve, Plot},
-    predictions::{Gaze, Pose, Predictions},
-};
+use super::predictions::{Gaze, Pose, Predictions};
 
 const BACKGROUND: Colour = [16, 20, 28];
 const TEXT: Colour = [226, 230, 236];
@@ -64,7 +61,7 @@ pub(super) fn draw(preset: &str, frames: &[Frame], predictions: &Predictions, pa
         canvas.square((left, ROWS[1]), SIDE, &colours, (width, height));
     }
     draw_plots(&mut canvas, predictions);
-    canvas.write_png(path)
+    Ok(canvas.write_png(path)?)
 }
 
 fn label(canvas: &mut Canvas, row: usize, text: &str) {

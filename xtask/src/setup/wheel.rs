@@ -1,8 +1,9 @@
 //! Native libraries in the wheels that their makers publish for Python.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -28,12 +29,12 @@ pub(crate) struct Wheel {
     pub(crate) sha256: &'static str,
 }
 
-/// A file inside of a wheel, pinned by its content.
+/// A file or a folder inside of a wheel, pinned by its content.
 #[derive(Clone, Copy)]
 pub(crate) struct Member<'a> {
     /// Its path inside of the wheel.
     pub(crate) path: &'a str,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, or over the names and contents of the folder's files, sorted by name.
     pub(crate) sha256: &'a str,
 }
 
@@ -104,6 +105,35 @@ pub(super) fn extract(wheel: &Path, member: &Member<'_>, to: &Path) -> Result<()
     fs::rename(&partial, to).with_context(broken)
 }
 
+/// Takes a folder of small files out of a wheel, after checking all of them.
+pub(super) fn extract_folder(wheel: &Path, member: &Member<'_>, to: &Path) -> Result<()> {
+    let Member { path, sha256 } = member;
+    let broken = || format!("{path} cannot be taken out of {}\nremove the file and try again", wheel.display());
+    let mut archive = zip::ZipArchive::new(File::open(wheel).with_context(broken)?).with_context(broken)?;
+    let mut files = BTreeMap::new();
+    for index in 0..archive.len() {
+        let mut source = archive.by_index(index).with_context(broken)?;
+        let name = source.name().with_context(broken)?.into_owned();
+        let name = name.strip_prefix(path).and_then(|name| name.strip_prefix('/')).unwrap_or_default();
+        if !name.is_empty() && source.is_file() {
+            let mut content = Vec::new();
+            source.read_to_end(&mut content).with_context(broken)?;
+            files.insert(name.to_owned(), content);
+        }
+    }
+    let found = digest::of_list(files.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
+    if found != *sha256 {
+        return Err(failure(
+            format_args!("{path} does not hold the pinned files: expected SHA-256 {sha256}, got {found}"),
+            "try again",
+        ));
+    }
+    files.iter().try_for_each(|(name, content)| {
+        let file = to.join(name);
+        fs::create_dir_all(file.parent().unwrap_or(to)).and_then(|()| fs::write(&file, content)).with_context(broken)
+    })
+}
+
 /// Removes a wheel that is no longer needed.
 pub(super) fn remove(wheel: &Path) -> Result<()> {
     fs::remove_file(wheel).with_context(|| format!("{} cannot be removed\nremove it by hand", wheel.display()))
@@ -113,7 +143,7 @@ pub(super) fn remove(wheel: &Path) -> Result<()> {
 mod tests {
     use std::{fs, fs::File, io::Write};
 
-    use super::{Member, Wheel, extract};
+    use super::{Member, Wheel, digest, extract, extract_folder};
 
     #[test]
     fn a_file_is_named_as_the_index_names_it() {
@@ -146,5 +176,27 @@ mod tests {
             Member { path: "lib.so", sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" };
         extract(&wheel, &pinned, &library).expect("the digest is right");
         assert_eq!(fs::read(&library).expect("the library is there"), b"abc");
+    }
+    #[test]
+    fn a_folder_comes_whole_or_not_at_all() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let wheel = root.path().join("a.whl");
+        let mut archive = zip::ZipWriter::new(File::create(&wheel).expect("the folder is writable"));
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, content) in [("include/c/b.h", "b"), ("include/a.h", "a"), ("includes/no.h", "no"), ("no.h", "no")] {
+            archive.start_file(name, options).expect("the archive is open");
+            archive.write_all(content.as_bytes()).expect("the folder is writable");
+        }
+        archive.add_directory("include/empty", options).expect("the archive is open");
+        archive.finish().expect("the folder is writable");
+        let target = root.path().join("include");
+        let error =
+            extract_folder(&wheel, &Member { path: "include", sha256: "00" }, &target).expect_err("another digest");
+        assert!(error.to_string().contains("expected SHA-256 00, got "), "{error}");
+        assert!(!target.exists());
+        let pinned = digest::of_list([("a.h", &b"a"[..]), ("c/b.h", b"b")]);
+        extract_folder(&wheel, &Member { path: "include", sha256: &pinned }, &target).expect("the digest is right");
+        assert_eq!(fs::read(target.join("c/b.h")).expect("the header is there"), b"b");
+        assert_eq!(fs::read_dir(&target).expect("the folder is readable").count(), 2);
     }
 }

@@ -1,0 +1,2 @@
+// ProcessGroupGloo's header includes it and uses nothing of it.
+#pragma once

@@ -1,0 +1,103 @@
+use crate::batch::Rows;
+use crate::losses::ModalityLosses;
+use crate::{Batch, Result, TrainError};
+use egom2p_calibration::{Precision, with_precision};
+use egom2p_graph::{Graph, Parameters};
+use egom2p_model::{Modality, ModelConfig, Stage, Variant, stage_graph};
+use egom2p_torch::{TorchParameters, run};
+use tch::{Device, TchError, Tensor};
+
+/// The tables of sines and cosines, which the checkpoint stores and nobody learns.
+const FIXED_SUFFIX: &str = "pos_emb";
+
+/// EgoM2P in training: the masked encoder and decoder and the four heads, with their parameters.
+#[derive(Debug)]
+pub struct Network {
+    config: ModelConfig,
+    encoder: Graph,
+    decoder: Graph,
+    heads: [Graph; 4],
+    parameters: TorchParameters,
+    device: Device,
+}
+
+impl Network {
+    /// The network with parameters from `source`. With a half precision, products are computed in it by the rule of
+    /// autocast, and parameters and their gradients stay f32.
+    pub fn new(config: &ModelConfig, source: &dyn Parameters, precision: Precision, device: Device) -> Result<Self> {
+        let graph =
+            |stage, variant| -> Result<Graph> { Ok(with_precision(&stage_graph(config, stage, variant)?, precision)?) };
+        let head = |modality| graph(Stage::head(modality), Variant::Default);
+        let encoder = graph(Stage::Encoder, Variant::Masked)?;
+        let decoder = graph(Stage::Decoder, Variant::Masked)?;
+        let [camera, depth, gaze, rgb] = Modality::ALL;
+        let heads = [head(camera)?, head(depth)?, head(gaze)?, head(rgb)?];
+        let names = [&encoder, &decoder].into_iter().chain(&heads).flat_map(Graph::params);
+        let parameters = TorchParameters::load(names, source, device)?;
+        for (name, tensor) in parameters.iter() {
+            let _ = tensor
+                .f_set_requires_grad(!name.ends_with(FIXED_SUFFIX))
+                .map_err(TrainError::operation("make a parameter"))?;
+        }
+        Ok(Self { config: config.clone(), encoder, decoder, heads, parameters, device })
+    }
+
+    /// What is learned, in the order of the names.
+    pub fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.parameters.iter().filter(|(name, _)| !name.ends_with(FIXED_SUFFIX))
+    }
+
+    /// All parameters, the fixed tables too.
+    pub fn parameters(&self) -> &TorchParameters {
+        &self.parameters
+    }
+
+    /// The cross-entropy of every modality that has targets (specification sections 1.4 to 1.8).
+    pub fn losses(&self, batch: &Batch) -> Result<ModalityLosses> {
+        let hidden = self.hidden(batch)?;
+        let flat = hidden.f_reshape([-1, self.config.dim as i64]).map_err(TrainError::operation("flatten rows"))?;
+        let mut losses = [const { None }; 4];
+        let (mut n_targets, mut vocabulary) = ([0; 4], [0; 4]);
+        for modality in Modality::ALL {
+            let index = modality.index();
+            let places = &batch.targets.places[index];
+            n_targets[index] = places.numel();
+            vocabulary[index] = self.config.vocabulary(modality);
+            if n_targets[index] == 0 {
+                continue;
+            }
+            let pick = || -> Result<(Tensor, Tensor), TchError> {
+                let rows = flat.f_index_select(0, places)?.f_unsqueeze(0)?;
+                Ok((rows, batch.targets.tokens.f_flatten(0, -1)?.f_index_select(0, places)?))
+            };
+            let (rows, targets) = pick().map_err(TrainError::operation("pick the targets"))?;
+            let logits = self.one(&self.heads[index], &[("hidden", &rows)])?;
+            let loss = logits.f_squeeze_dim(0).and_then(|logits| {
+                logits.f_cross_entropy_loss(&targets, None::<Tensor>, tch::Reduction::Mean, -100, 0.0)
+            });
+            losses[index] = Some(loss.map_err(TrainError::operation("compute a cross-entropy"))?);
+        }
+        Ok(ModalityLosses { losses, n_targets, vocabulary })
+    }
+
+    fn hidden(&self, batch: &Batch) -> Result<Tensor> {
+        let Rows { tokens, modality, position, mask, .. } = &batch.visible;
+        let visible = [("tokens", tokens), ("modality", modality), ("position", position), ("visible_mask", mask)];
+        let context = self.one(&self.encoder, &visible)?;
+        let Rows { modality, position, mask: query_mask, .. } = &batch.targets;
+        let queries = [
+            ("context", &context),
+            ("visible_mask", mask),
+            ("modality", modality),
+            ("position", position),
+            ("query_mask", query_mask),
+        ];
+        self.one(&self.decoder, &queries)
+    }
+
+    /// Runs a graph with one output.
+    fn one(&self, graph: &Graph, inputs: &[(&str, &Tensor)]) -> Result<Tensor> {
+        let mut outputs = run(graph, inputs, &self.parameters, self.device)?;
+        Ok(outputs.swap_remove(0).1)
+    }
+}
