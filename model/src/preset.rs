@@ -7,7 +7,7 @@ use crate::{ModelConfig, MotionTokenizerConfig, MotionTokens, VideoTokenizerConf
 pub enum Preset {
     /// The published model with the published tokenizers.
     Base,
-    /// A model that trains on a CPU and runs in seconds: 128 x 128 pixels, 1000 video tokens, 4 + 4 blocks.
+    /// A model that trains on a CPU and runs in seconds: 64 x 64 pixels, 320 video tokens, 4 + 4 blocks.
     Tiny,
 }
 
@@ -87,7 +87,7 @@ fn tiny() -> ModelConfig {
         encoder_blocks: 4,
         decoder_blocks: 4,
         mlp_hidden: 512,
-        video: VideoTokens { frames: 16, height: 128, width: 128, vocabulary: 1000 },
+        video: VideoTokens { frames: 16, height: 64, width: 64, vocabulary: 1000 },
         motion: MotionTokens { samples: 60, vocabulary: 256 },
         video_tokenizer: Some(VideoTokenizerConfig {
             channels: 32,

@@ -1,7 +1,8 @@
 //! Weights by published name: `.safetensors` files, weights that follow from a rule, import of published checkpoints.
 //!
-//! A weights folder holds one file per [`WeightsPart`]. Every tensor is `f32`, row-major, and carries its published name
-//! without a prefix (`encoder.0.attn.qkv.weight`). Nothing here holds a whole file in memory: tensors stream through
+//! A weights folder holds one file per [`WeightsPart`]. Every tensor is row-major and carries its published name without a
+//! prefix (`encoder.0.attn.qkv.weight`). Values are `f32`, or stored in half the bytes ([`WeightsStorage`]) and widened when
+//! they are read. Nothing here holds a whole file in memory: tensors stream through
 //! buffers of [`CHUNK_VALUES`] values.
 
 mod checkpoint;
@@ -14,6 +15,7 @@ mod published;
 mod quote;
 mod reproducible;
 mod sincos;
+mod storage;
 mod writer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKind, StoredDtype, StoredTensor};
@@ -24,6 +26,7 @@ pub use part::WeightsPart;
 pub use published::canonical_name;
 pub use reproducible::{ReproducibleError, ReproducibleTensor};
 pub use sincos::{sincos_1d, sincos_3d};
+pub use storage::WeightsStorage;
 pub use writer::{TensorSpec, TensorWriter, WeightsWriter, WrittenWeights};
 
 /// How many values travel at once when a tensor is streamed: 1 MiB of `f32`.

@@ -34,7 +34,7 @@ fn presets_are_valid_and_survive_storage() {
 fn sizes_of_the_presets() {
     let [base, tiny] = Preset::ALL.map(Preset::config);
     assert_eq!((base.video.grid(), base.video.n_tokens(), base.motion.n_tokens()), ([5, 32, 32], 5120, 30));
-    assert_eq!((tiny.video.grid(), tiny.video.n_tokens(), tiny.motion.n_tokens()), ([5, 16, 16], 1280, 30));
+    assert_eq!((tiny.video.grid(), tiny.video.n_tokens(), tiny.motion.n_tokens()), ([5, 8, 8], 320, 30));
 }
 
 #[test]

@@ -141,6 +141,12 @@ impl Canvas {
         }
     }
 
+    /// How many pixels have a colour.
+    #[cfg(test)]
+    pub(crate) fn count(&self, colour: Colour) -> usize {
+        self.rgb.as_chunks::<3>().0.iter().filter(|pixel| **pixel == colour).count()
+    }
+
     fn set(&mut self, x: usize, y: usize, colour: Colour) {
         if x < self.width && y < self.height {
             let place = (y * self.width + x) * 3;

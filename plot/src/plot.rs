@@ -12,7 +12,7 @@ const LEFT: usize = 78;
 const RIGHT: usize = 28;
 const BELOW: usize = 28;
 
-/// Points that are joined.
+/// Points that are joined; one that is not finite is a gap.
 #[derive(Clone, Debug)]
 pub struct Curve {
     /// The colour of the line.
@@ -27,6 +27,7 @@ pub struct Curve {
 pub struct Plot {
     title: &'static str,
     curves: Vec<Curve>,
+    behind: Vec<Curve>,
     marks: Vec<(f64, f64, Colour, &'static str)>,
     legend: Vec<String>,
     equal_axes: bool,
@@ -36,7 +37,13 @@ pub struct Plot {
 impl Plot {
     /// A frame around curves.
     pub fn new(title: &'static str, curves: Vec<Curve>) -> Self {
-        Self { title, curves, marks: Vec::new(), legend: Vec::new(), equal_axes: false, x_unit: "" }
+        Self { title, curves, behind: Vec::new(), marks: Vec::new(), legend: Vec::new(), equal_axes: false, x_unit: "" }
+    }
+
+    /// Curves without a name that the others are drawn over.
+    pub fn behind(mut self, curves: Vec<Curve>) -> Self {
+        self.behind = curves;
+        self
     }
 
     /// The same length on both axes, as a map needs.
@@ -91,8 +98,8 @@ impl Plot {
             canvas.line((inner.0, y), (inner.0 + size.0, y), 1.0, GRID);
             canvas.text((left + 8, y as usize - 7), 2, NUMBERS, &number(tick, ys));
         }
-        for curve in &self.curves {
-            for pair in curve.points.windows(2) {
+        for curve in self.behind.iter().chain(&self.curves) {
+            for pair in curve.points.windows(2).filter(|pair| pair.iter().all(is_finite)) {
                 canvas.line(place(pair[0].0, pair[0].1), place(pair[1].0, pair[1].1), 2.0, curve.colour);
             }
         }
@@ -111,8 +118,8 @@ impl Plot {
 
     /// What the axes span: all points and a little more.
     fn ranges(&self, aspect: f64) -> ((f64, f64), (f64, f64)) {
-        let points =
-            || self.curves.iter().flat_map(|curve| &curve.points).filter(|(x, y)| x.is_finite() && y.is_finite());
+        let curves = || self.behind.iter().chain(&self.curves);
+        let points = || curves().flat_map(|curve| &curve.points).filter(|point| is_finite(point));
         let (xs, ys) = (span(points().map(|point| point.0)), span(points().map(|point| point.1)));
         if !self.equal_axes {
             return (xs, ys);
@@ -123,6 +130,10 @@ impl Plot {
         };
         (around(xs, width), around(ys, width / aspect))
     }
+}
+
+fn is_finite((x, y): &(f64, f64)) -> bool {
+    x.is_finite() && y.is_finite()
 }
 
 /// The range of some values with a margin, and never empty.
@@ -155,7 +166,8 @@ fn number(value: f64, (low, high): (f64, f64)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{number, span, ticks};
+    use super::{Curve, Plot, number, span, ticks};
+    use crate::Canvas;
 
     #[test]
     fn ticks_are_round_and_inside() {
@@ -172,6 +184,18 @@ mod tests {
         let (low, high) = span([2.0, 2.0].into_iter());
         assert!(low < 2.0 && high > 2.0);
         assert_eq!(span([].into_iter()), (0.0, 1.0));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_a_gap() {
+        let draw = |middle: f64| {
+            let curve = Curve { colour: [200, 0, 0], points: vec![(0.0, 0.0), (1.0, middle), (2.0, 0.0), (3.0, 0.0)] };
+            let mut canvas = Canvas::new(400, 200, [0; 3]);
+            Plot::new("", Vec::new()).behind(vec![curve]).draw(&mut canvas, (0, 0), (400, 200));
+            canvas.count([200, 0, 0])
+        };
+        let [whole, broken] = [0.0, f64::NAN].map(draw);
+        assert!(broken * 5 > whole && broken * 2 < whole, "{broken} of {whole} pixels");
     }
 
     #[test]

@@ -136,10 +136,10 @@ mod tests {
             ];
             check_ids(&config, Stage::Encoder, &inputs).map_err(|error| (error.input, error.index))
         };
-        assert_eq!(check(999, 3, 1279, true), Ok(()));
+        assert_eq!(check(999, 3, 319, true), Ok(()));
         assert_eq!(check(999, 2, 0, true), Err(("tokens", vec![0, 1])));
         assert_eq!(check(-1, 3, 0, true), Err(("tokens", vec![0, 1])));
-        assert_eq!(check(0, 3, 1280, true), Err(("position", vec![0, 1])));
+        assert_eq!(check(0, 3, 320, true), Err(("position", vec![0, 1])));
         assert_eq!(check(0, 0, 30, true), Err(("position", vec![0, 1])));
         assert_eq!(check(0, 4, 0, true), Err(("modality", vec![0, 1])));
         assert_eq!(check(-1, 9, 99_999, false), Ok(()));

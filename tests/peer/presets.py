@@ -24,7 +24,7 @@ PRESETS = {
     },
     "egom2p-tiny": {
         "dim": 192, "heads": 6, "encoder_blocks": 4, "decoder_blocks": 4, "mlp_hidden": 512,
-        "video": {"frames": 16, "height": 128, "width": 128, "vocabulary": 1000},
+        "video": {"frames": 16, "height": 64, "width": 64, "vocabulary": 1000},
         "motion": {"samples": 60, "vocabulary": 256},
         "video_tokenizer": {"channels": 32, "channel_multipliers": [1, 2, 2], "residual_blocks": 1, "z_channels": 8,
                             "levels": [8, 5, 5, 5]},

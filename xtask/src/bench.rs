@@ -42,9 +42,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     setup::plain(workspace)?;
     let programs = Programs::build(workspace)?;
     let folder = workspace.cache().join("bench").join(&arguments.preset);
+    let [weights, bundle, sample] = ["weights", "bundle", "sample.mkv"].map(|name| folder.join(name));
+    if weights.exists() && !has_sizes_of(&arguments.preset, &programs, &weights)? {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("{} cannot be removed\ncheck its permissions", folder.display()))?;
+    }
     fs::create_dir_all(&folder)
         .with_context(|| format!("{} cannot be made\ncheck its permissions", folder.display()))?;
-    let [weights, bundle, sample] = ["weights", "bundle", "sample.mp4"].map(|name| folder.join(name));
     if !weights.join("config.json").is_file() {
         let partial = folder.join("weights.partial");
         let mut command = programs.egom2p();
@@ -54,7 +58,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     build_engines::chain(&programs, &build_engines::Arguments::plain(&weights, &bundle))?;
     if !sample.is_file() {
-        demo::render_sample(&programs, &sample)?;
+        demo::write_sample(workspace, &programs, &sample)?;
     }
 
     let mut report = Report::new(&arguments.preset);
@@ -71,6 +75,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     report.print();
     arguments.json.as_deref().map_or(Ok(()), |path| report.write(path))
+}
+
+/// Whether kept weights are of a preset as it is now.
+fn has_sizes_of(preset: &str, programs: &Programs, weights: &Path) -> Result<bool> {
+    let inspected = process::output(programs.egom2p().args(["inspect", "--json"]).arg(weights))?;
+    let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap_or_default();
+    Ok(inspected["preset"] == preset)
 }
 
 fn run_command(programs: &Programs, bundle: &Path, arguments: &Arguments, out: &Path) -> Command {

@@ -35,7 +35,7 @@ struct Arguments {
 enum Command {
     /// Fetch and check what the other commands need
     Setup(setup::Arguments),
-    /// Run the main job end to end on a clip of its own and draw the result
+    /// Run the main job end to end on a clip whose truth is known and draw the result
     Demo(demo::Arguments),
     /// Run every test that this machine can run
     Test,

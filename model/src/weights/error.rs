@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::WeightsStorage;
+
 /// What can go wrong with a weights file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -86,6 +88,16 @@ pub enum WeightsError {
         name: String,
         /// Its shape.
         shape: Vec<usize>,
+    },
+    /// A value is too large for what the file stores.
+    #[error("tensor {name} holds {value}, which is too large for {storage}\nstore these weights as fp32")]
+    Overflow {
+        /// The tensor.
+        name: String,
+        /// The value.
+        value: f32,
+        /// What it was to be stored as.
+        storage: WeightsStorage,
     },
     /// Another number of values was written for a tensor than its shape says.
     #[error("tensor {name} of {} got {written} values, expected {expected}\nwrite every tensor completely, in the file's order", path.display())]

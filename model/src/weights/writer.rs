@@ -2,13 +2,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::quote::quoted;
-use super::{CHUNK_VALUES, WeightsError};
+use super::{CHUNK_VALUES, WeightsError, WeightsStorage};
 
-/// A tensor that a weights file is going to hold: its name and shape. Values are always `f32`.
+/// A tensor that a weights file is going to hold: its name and shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorSpec {
     /// The tensor's published name.
@@ -39,6 +38,7 @@ pub struct WeightsWriter {
     hasher: blake3::Hasher,
     bytes: Vec<u8>,
     specs: Vec<TensorSpec>,
+    storage: WeightsStorage,
     /// The tensor that is being written and how many of its values came so far.
     current: Option<(usize, usize)>,
     n_bytes: u64,
@@ -72,15 +72,25 @@ struct PartialFile {
 }
 
 impl WeightsWriter {
-    /// Begins a file at `path` with these tensors. Its folder must exist; an older file stays until the new one is complete.
-    pub fn create(path: &Path, mut specs: Vec<TensorSpec>) -> Result<Self, WeightsError> {
+    /// Begins a file of `f32` at `path` with these tensors. Its folder must exist; an older file stays until the new one is
+    /// complete.
+    pub fn create(path: &Path, specs: Vec<TensorSpec>) -> Result<Self, WeightsError> {
+        Self::create_stored(path, specs, WeightsStorage::Fp32)
+    }
+
+    /// The same with values that are rounded to what `storage` says.
+    pub fn create_stored(
+        path: &Path,
+        mut specs: Vec<TensorSpec>,
+        storage: WeightsStorage,
+    ) -> Result<Self, WeightsError> {
         specs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let header = header(path, &specs)?;
-        let n_data = specs.iter().map(|spec| n_values(&spec.shape) as u64 * 4).sum::<u64>();
+        let header = header(path, &specs, storage)?;
+        let n_data = specs.iter().map(|spec| (n_values(&spec.shape) * storage.value_bytes()) as u64).sum::<u64>();
         let n_bytes = header.len() as u64 + n_data;
         let partial = PartialFile::create(path)?;
         let bytes = Vec::new();
-        let mut writer = Self { partial, hasher: blake3::Hasher::new(), bytes, specs, current: None, n_bytes };
+        let mut writer = Self { partial, hasher: blake3::Hasher::new(), bytes, specs, storage, current: None, n_bytes };
         writer.append(&header)?;
         Ok(writer)
     }
@@ -129,6 +139,10 @@ impl WeightsWriter {
         WeightsError::Count { path, name, written, expected: n_values(shape) }
     }
 
+    fn overflow_error(&self, index: usize, value: f32) -> WeightsError {
+        WeightsError::Overflow { name: quoted(&self.specs[index].name), value, storage: self.storage }
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), WeightsError> {
         self.hasher.update(bytes);
         let written = self.partial.file.write_all(bytes);
@@ -152,7 +166,8 @@ impl TensorWriter<'_> {
         n_values(self.shape())
     }
 
-    /// Appends the next values, row-major. Fails when there are more than the shape asks for.
+    /// Appends the next values, row-major. Fails when there are more than the shape asks for,
+    /// and for a value that the file's storage cannot hold.
     pub fn write(&mut self, values: &[f32]) -> Result<(), WeightsError> {
         let before = self.writer.current.map_or(0, |(_, written)| written);
         let written = before.saturating_add(values.len());
@@ -162,7 +177,8 @@ impl TensorWriter<'_> {
         let mut bytes = std::mem::take(&mut self.writer.bytes);
         for values in values.chunks(CHUNK_VALUES) {
             bytes.clear();
-            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            let encoded = self.writer.storage.encode(values, &mut bytes);
+            encoded.map_err(|value| self.writer.overflow_error(self.index, value))?;
             self.writer.append(&bytes)?;
         }
         self.writer.bytes = bytes;
@@ -207,21 +223,21 @@ fn n_values(shape: &[usize]) -> usize {
 }
 
 /// The length prefix and the JSON header, padded to a multiple of eight bytes as the reference writer does.
-fn header(path: &Path, specs: &[TensorSpec]) -> Result<Vec<u8>, WeightsError> {
+fn header(path: &Path, specs: &[TensorSpec], storage: WeightsStorage) -> Result<Vec<u8>, WeightsError> {
     if let Some(pair) = specs.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(WeightsError::Duplicate { path: path.to_owned(), name: quoted(&pair[0].name) });
     }
     let mut tensors = Vec::with_capacity(specs.len());
     let mut start = 0_usize;
     for TensorSpec { name, shape } in specs {
-        let n_bytes = shape.iter().try_fold(4_usize, |product, &size| product.checked_mul(size));
+        let n_bytes = shape.iter().try_fold(storage.value_bytes(), |product, &size| product.checked_mul(size));
         let end = n_bytes.and_then(|n_bytes| start.checked_add(n_bytes)).filter(|&end| isize::try_from(end).is_ok());
         let end = end.ok_or_else(|| WeightsError::TooLarge {
             path: path.to_owned(),
             name: quoted(name),
             shape: shape.clone(),
         })?;
-        let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
+        let info = TensorInfo { dtype: storage.dtype(), shape: shape.clone(), data_offsets: (start, end) };
         tensors.push((name.clone(), info));
         start = end;
     }

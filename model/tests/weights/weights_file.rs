@@ -1,7 +1,9 @@
 use std::fs;
 use std::path::Path;
 
-use egom2p_model::weights::{TensorSpec, WeightsDtype, WeightsError, WeightsFile, WeightsWriter, WrittenWeights};
+use egom2p_model::weights::{
+    TensorSpec, WeightsDtype, WeightsError, WeightsFile, WeightsStorage, WeightsWriter, WrittenWeights,
+};
 use safetensors::tensor::{Dtype, TensorView};
 
 fn spec(name: &str, shape: &[usize]) -> TensorSpec {
@@ -120,6 +122,60 @@ fn other_float_types_are_widened_and_integers_refused() {
     assert!(matches!(file.read_f32_into("f16", usize::MAX, &mut [0.0]), Err(WeightsError::OutOfRange { .. })));
     assert!(matches!(file.read_f32("none"), Err(WeightsError::Missing { .. })));
     assert_ne!(file.tensor_digest("f16").unwrap(), file.tensor_digest("bf16").unwrap());
+}
+
+#[test]
+fn halves_take_half_the_bytes_and_are_read_as_what_was_rounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    // 1.3 and the largest value of fp16 lie between two bfloat16.
+    let values = [1.3, -0.5, 65504.0];
+    for (storage, dtype, expected) in [
+        (WeightsStorage::Fp32, WeightsDtype::F32, values),
+        (WeightsStorage::Bf16, WeightsDtype::BF16, [1.296_875, -0.5, 65536.0]),
+        (WeightsStorage::Fp16, WeightsDtype::F16, [1.299_804_7, -0.5, 65504.0]),
+    ] {
+        let specs = vec![spec("b", &[3, 1]), spec("a", &[3])];
+        let mut writer = WeightsWriter::create_stored(&path, specs, storage).unwrap();
+        while let Some(mut tensor) = writer.next_tensor().unwrap() {
+            tensor.write(&values[..1]).unwrap();
+            tensor.write(&values[1..]).unwrap();
+        }
+        let written = writer.finish().unwrap();
+        let file = WeightsFile::open(&path).unwrap();
+        for name in ["a", "b"] {
+            assert_eq!(file.dtype(name).unwrap(), dtype);
+            assert_eq!(file.tensor_bytes(name).unwrap(), 3 * storage.value_bytes() as u64);
+            assert_eq!(file.read_f32(name).unwrap(), expected, "{storage}");
+        }
+        assert_eq!((file.file_bytes(), file.digest().unwrap()), (written.n_bytes, written.digest));
+    }
+}
+
+#[test]
+fn every_bfloat16_is_widened_exactly() {
+    let bits: Vec<u16> = (0..=u16::MAX).collect();
+    let bytes: Vec<u8> = bits.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::BF16, vec![bits.len()], &bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.safetensors");
+    fs::write(&path, safetensors::serialize([("all", view)], None).unwrap()).unwrap();
+    let values = WeightsFile::open(&path).unwrap().read_f32("all").unwrap();
+    for (bits, value) in bits.into_iter().zip(values) {
+        let expected = f32::from_bits(u32::from(bits) << 16);
+        assert!(value.to_bits() == expected.to_bits() || value.is_nan() && expected.is_nan(), "{bits:#06x}: {value}");
+    }
+}
+
+#[test]
+fn values_that_halves_cannot_hold_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut writer = WeightsWriter::create_stored(&path, vec![spec("a", &[2])], WeightsStorage::Fp16).unwrap();
+    let error = writer.next_tensor().unwrap().unwrap().write(&[1.0, 70000.0]).unwrap_err();
+    assert_eq!(error.to_string(), "tensor a holds 70000, which is too large for fp16\nstore these weights as fp32");
+    drop(writer);
+    assert_eq!(entries(folder.path()), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{bench::Bench, engine_files::write_engine, tensor_files::npy};
+use crate::{bench::Bench, engine_files::write_engine, tensor_files::rgb_tokens};
 
 /// The names of an object's members.
 fn members(value: &Value) -> Vec<String> {
@@ -19,7 +19,7 @@ fn json(bench: &Bench, file: &str) -> Value {
 #[test]
 fn every_field_and_file_is_documented() {
     let Some(bench) = Bench::with_camera_bundle() else { return };
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     bench.succeed(&["run", "bundle", "--tokens", "rgb=rgb.npy", "--to", "camera", "--steps", "1", "--out", "out"]);
     let (export, bundle, run) =
         (json(&bench, "onnx/export.json"), json(&bench, "bundle/bundle.json"), json(&bench, "out/run.json"));

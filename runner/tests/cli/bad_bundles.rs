@@ -5,14 +5,14 @@ use std::{fs, path::Path};
 use egom2p_engines::digest_file;
 use serde_json::{Value, json};
 
-use crate::{bad_models::nested_too_deeply, bench::Bench, tensor_files::npy, transcript::Transcript};
+use crate::{bad_models::nested_too_deeply, bench::Bench, tensor_files::rgb_tokens, transcript::Transcript};
 
 const RUN: &str = "run bad --tokens rgb=rgb.npy --to camera --out out";
 
 /// A bundle, tokens for it, and a way to make `bad` from it again.
 fn bench() -> Option<Bench> {
     let bench = Bench::with_camera_bundle()?;
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     Some(bench)
 }
 

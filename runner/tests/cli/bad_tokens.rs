@@ -4,13 +4,13 @@ use safetensors::Dtype;
 
 use crate::{
     bench::Bench,
-    tensor_files::{npy, npy_with_header, safetensors, words},
+    tensor_files::{npy, npy_with_header, rgb_tokens, safetensors, words},
     transcript::Transcript,
 };
 
 /// The tokens of a clip of `egom2p-tiny`.
-const SHAPE: [usize; 3] = [5, 16, 16];
-const N_TOKENS: usize = 5 * 16 * 16;
+const SHAPE: [usize; 3] = [5, 8, 8];
+const N_TOKENS: usize = 5 * 8 * 8;
 
 #[test]
 fn tokens_that_no_clip_has_are_refused() {
@@ -19,10 +19,10 @@ fn tokens_that_no_clip_has_are_refused() {
     let files: [(&str, Vec<u8>); 14] = [
         ("outside.npy", npy(&SHAPE, &[1000; N_TOKENS])),
         ("negative.npy", npy(&SHAPE, &[-1; N_TOKENS])),
-        ("shape.npy", npy(&[5, 16, 15], &[1; 5 * 16 * 15])),
-        ("batch.npy", npy(&[2, 5, 16, 16], &vec![1; 2 * N_TOKENS])),
+        ("shape.npy", npy(&[5, 8, 7], &[1; 5 * 8 * 7])),
+        ("batch.npy", npy(&[2, 5, 8, 8], &vec![1; 2 * N_TOKENS])),
         ("none.npy", npy(&[0], &[])),
-        ("float.npy", npy_with_header(&header("<f8", "(5, 16, 16)"), &[0; 8 * N_TOKENS])),
+        ("float.npy", npy_with_header(&header("<f8", "(5, 8, 8)"), &[0; 8 * N_TOKENS])),
         ("object.npy", npy_with_header(&header("|O", "(1,)"), b"cos\nsystem\n(S'true'\ntR.")),
         ("huge.npy", npy_with_header(&header("<i8", "(1099511627776,)"), &[0; 8])),
         ("overflow.npy", npy_with_header(&header("<i8", "(18446744073709551615, 2)"), &[])),
@@ -46,7 +46,7 @@ fn tokens_that_no_clip_has_are_refused() {
 #[test]
 fn settings_that_no_run_can_have_are_refused() {
     let Some(bench) = Bench::with_camera_bundle() else { return };
-    bench.write("rgb.npy", npy(&SHAPE, &[1; N_TOKENS]));
+    bench.write("rgb.npy", rgb_tokens());
     bench.write("file", "mine");
     let mut transcript = Transcript::new(&bench);
     for line in [

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     bench::{Bench, skipped},
-    tensor_files::{npy, safetensors, words},
+    tensor_files::{rgb_tokens, safetensors, words},
     transcript::Transcript,
 };
 
@@ -47,7 +47,7 @@ fn they_are_built_anywhere_and_run_only_on_a_gpu() {
         return skipped("this machine has a GPU");
     }
     bench.write("in.safetensors", safetensors(&[("tokens", Dtype::I64, &[1, 30], words(&[8; 30]))]));
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     let stage = "stage cuda camera_decoder --inputs in.safetensors --outputs out.safetensors";
     let mut transcript = Transcript::new(&bench);
     transcript.fails(stage);
@@ -70,7 +70,7 @@ fn engines_for_two_devices_do_not_run_together() {
     bench.succeed(&["export", "weights", "--stages", stages, "--out", "standard", "--target", "standard"]);
     bench.succeed(&["build", "standard", "--out", "mixed"]);
     bench.succeed(&["build", "standard", "--out", "mixed", "--device", "cuda", "--stages", "camera_decoder"]);
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     let mut transcript = Transcript::new(&bench);
     for flag in ["", " --batch 2", " --streams 2"] {
         transcript.fails(&format!("run mixed --tokens rgb=rgb.npy --to camera --out out{flag}"));

@@ -4,7 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{bench::Bench, tensor_files::npy, transcript::Transcript};
+use crate::{
+    bench::Bench,
+    tensor_files::{npy, rgb_tokens},
+    transcript::Transcript,
+};
 
 fn json(bench: &Bench, arguments: &[&str]) -> Value {
     let output = bench.run(&[&["inspect", "--json"], arguments].concat());
@@ -66,7 +70,7 @@ fn exported_folders_and_onnx_files() {
 #[test]
 fn bundles_and_predictions() {
     let Some(bench) = Bench::with_camera_bundle() else { return };
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     bench.succeed(&["run", "bundle", "--tokens", "rgb=rgb.npy", "--to", "camera", "--out", "out", "--threads", "1"]);
     let mut transcript = Transcript::new(&bench);
     transcript.succeeds("inspect bundle");

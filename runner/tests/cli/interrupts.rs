@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{bench::Bench, tensor_files::npy};
+use crate::{bench::Bench, tensor_files::rgb_tokens};
 
 /// How often a command may be too quick to be caught.
 const N_ATTEMPTS: usize = 20;
@@ -111,7 +111,7 @@ fn bundles() {
 #[test]
 fn predictions() {
     let Some(bench) = Bench::with_camera_bundle() else { return };
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     let run = ["run", "bundle", "--tokens", "rgb=rgb.npy", "--to", "camera", "--out", "deep/out"];
     interrupted_leaves_nothing(&bench, "deep/out", &run);
     killed_is_made_up_for(&bench, "deep/out", &run);

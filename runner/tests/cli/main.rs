@@ -18,6 +18,7 @@ mod inspect;
 mod interrupts;
 #[path = "../video/matroska.rs"]
 mod matroska;
+mod merged_weights;
 mod tensor_files;
 #[cfg(feature = "tensorrt")]
 mod tensorrt;

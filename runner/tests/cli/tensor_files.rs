@@ -1,6 +1,7 @@
 //! Small files of arrays and tensors, sound and hostile.
 
 use egom2p::io::write_npy;
+use egom2p_model::Preset;
 use safetensors::{Dtype, tensor::TensorView};
 
 /// A NumPy file of 64-bit integers.
@@ -8,6 +9,12 @@ pub(crate) fn npy(shape: &[usize], values: &[i64]) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_npy(&mut bytes, shape, values).expect("the shape is that of the values");
     bytes
+}
+
+/// A NumPy file with tokens of a clip of `egom2p-tiny`.
+pub(crate) fn rgb_tokens() -> Vec<u8> {
+    let video = Preset::Tiny.config().video;
+    npy(&video.grid(), &vec![1; video.n_tokens()])
 }
 
 /// A NumPy file with any header.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use egom2p_engine_core::{EngineRecord, EngineTarget};
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     bench::{Bench, skipped},
-    tensor_files::{npy, safetensors, words},
+    tensor_files::{rgb_tokens, safetensors, words},
     transcript::Transcript,
 };
 
@@ -80,10 +80,8 @@ fn engines_are_built_kept_and_described() {
     assert!(!record.layers.is_empty() && record.memory.activation_bytes.is_some() && record.build_secs.is_some());
 
     let before = bench.files();
-    let started = Instant::now();
     let output = bench.run(&words_of(&build));
     assert!(String::from_utf8_lossy(&output.stdout).contains("nothing to do, 1 engine is up to date"));
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     assert_eq!(bench.files(), before);
     bench.succeed(&["inspect", "bundle", "--digests"]);
     let engine = format!("bundle/{}", variant.engine[0]);
@@ -182,7 +180,7 @@ fn a_run_on_compiled_engines_without_a_gpu_is_refused() {
         return skipped("this machine has a GPU");
     }
     bench.succeed(&words_of(&format!("{BUILD} --out bundle")));
-    bench.write("rgb.npy", npy(&[5, 16, 16], &[1; 5 * 16 * 16]));
+    bench.write("rgb.npy", rgb_tokens());
     Transcript::new(&bench).fails("run bundle --tokens rgb=rgb.npy --to camera --out out");
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use egom2p_engine_core::SessionOptions;
 use egom2p_engines::{BackendOptions, Bundle};
-use egom2p_model::ModelConfig;
+use egom2p_model::{ModelConfig, Preset, read_golden_json};
 
 /// Sizes with which a clip is decoded in a moment: 80 video tokens. The tokenizers are left out.
 const SMALL: &str = r#"{ "model_prefix": "egom2p", "weight_seed": 0, "config": { "dim": 48, "heads": 4, "enc_depth": 2,
@@ -24,16 +24,17 @@ pub(crate) struct TestBundle {
 impl TestBundle {
     /// The model with the smallest sizes; `None` where ONNX Runtime is not at hand.
     pub(crate) fn small() -> Option<Self> {
-        Self::make("small", &["--golden", "small.json"])
+        let golden = read_golden_json(SMALL).expect("it is JSON");
+        Self::make("small", &["--golden", "small.json"], ModelConfig::from_golden_json(&golden).expect("sound sizes"))
     }
 
     /// `egom2p-tiny`.
     pub(crate) fn tiny() -> Option<Self> {
-        Self::make("tiny", &["--preset", "egom2p-tiny"])
+        Self::make("tiny", &["--preset", Preset::Tiny.name()], Preset::Tiny.config())
     }
 
     /// Makes it, or brings up to date what an earlier test made.
-    fn make(name: &str, model: &[&str]) -> Option<Self> {
+    fn make(name: &str, model: &[&str], config: ModelConfig) -> Option<Self> {
         let report = Command::new(env!("CARGO_BIN_EXE_egom2p")).args(["doctor", "--json"]).output();
         let report: serde_json::Value =
             serde_json::from_slice(&report.expect("the binary runs").stdout).expect("one object");
@@ -50,14 +51,18 @@ impl TestBundle {
             let output = output.expect("the binary runs");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         };
-        if !cache.join("weights/config.json").exists() {
+        let stored = fs::read_to_string(cache.join("weights/config.json"));
+        if !stored.is_ok_and(|stored| ModelConfig::from_json(&stored).as_ref() == Ok(&config)) {
+            let outdated = ["weights", "onnx", "bundle"].map(|name| cache.join(name));
+            for folder in outdated.iter().filter(|folder| folder.exists()) {
+                fs::remove_dir_all(folder).expect("the workspace can be written to");
+            }
             fs::write(cache.join("small.json"), SMALL).expect("the workspace can be written to");
             run(&[&["weights", "reproducible", "--out", "weights"], model].concat());
         }
         run(&["export", "weights", "--out", "onnx"]);
         run(&["build", "onnx", "--out", "bundle"]);
-        let config = fs::read_to_string(cache.join("weights/config.json")).expect("weights have a config");
-        Some(Self { folder: cache.join("bundle"), config: ModelConfig::from_json(&config).expect("a sound config") })
+        Some(Self { folder: cache.join("bundle"), config })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -163,7 +163,8 @@ fn a_video_in_chunks_of_the_head() {
 #[test]
 fn slow_clips_of_the_tiny_preset() {
     let Some(bundle) = TestBundle::tiny() else { return };
-    let settings = published(&[Modality::Camera, Modality::Gaze, Modality::Depth]);
+    let settings =
+        GenerationSettings { head_rows: n(64), ..published(&[Modality::Camera, Modality::Gaze, Modality::Depth]) };
     let clips: Vec<_> = (0..2).map(|clip| vec![tokens(&bundle.config, RGB, clip)]).collect();
     for reuse_encoder in [false, true] {
         let settings = GenerationSettings { reuse_encoder, ..settings.clone() };

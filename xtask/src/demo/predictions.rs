@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use egom2p_motion::Pose;
 
 use super::array::Array;
 use crate::console::failure;
@@ -15,7 +16,7 @@ pub(super) struct Predictions {
     pub(super) depth_size: (usize, usize),
     /// Where the wearer looks over time.
     pub(super) gaze: Vec<Gaze>,
-    /// Camera poses over time.
+    /// Camera poses over time, the first one the world.
     pub(super) poses: Vec<Pose>,
 }
 
@@ -29,13 +30,6 @@ pub(super) struct Gaze {
     pub(super) y: f64,
 }
 
-/// A camera in the coordinates of the first one: x right, y down, z forward, metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pose {
-    pub(super) position: [f64; 3],
-    pub(super) forward: [f64; 3],
-}
-
 impl Predictions {
     /// Reads `depth.npy`, `gaze.csv` and `camera.npy` of a folder.
     pub(super) fn read(folder: &Path) -> Result<Self> {
@@ -45,20 +39,12 @@ impl Predictions {
         };
         let camera = Array::read(&folder.join("camera.npy"))?;
         let [_, 4, 4] = camera.shape[..] else { return Err(unexpected("camera.npy", "[poses, 4, 4]", &camera.shape)) };
-        let poses = camera.values.as_chunks::<16>().0;
-        let pose = |m: &[f64; 16]| Pose { position: [m[3], m[7], m[11]], forward: [m[2], m[6], m[10]] };
         Ok(Self {
             depth: depth.values.chunks_exact((height * width).max(1)).map(<[f64]>::to_vec).collect(),
             depth_size: (height, width),
             gaze: read_gaze(&folder.join("gaze.csv"))?,
-            poses: poses.iter().map(pose).collect(),
+            poses: Pose::from_matrices(&camera.values)?,
         })
-    }
-
-    /// Where the wearer looks nearest to a time.
-    pub(super) fn gaze_at(&self, time_secs: f64) -> Option<Gaze> {
-        let distance = |gaze: &Gaze| (gaze.time_secs - time_secs).abs();
-        self.gaze.iter().copied().min_by(|one, other| distance(one).total_cmp(&distance(other)))
     }
 }
 

@@ -159,7 +159,7 @@ fn a_package_runs_in_a_clean_root_and_gives_the_same_bits() {
     let root = clean.folder.path();
     copy_tree(&packed.package(), &root.join("package"));
     for (file, name, shape, n_vocabulary) in
-        [("rgb.safetensors", "rgb", &[5, 16, 16][..], 1000), ("stage.safetensors", "tokens", &[1, 30], 256)]
+        [("rgb.safetensors", "rgb", &[5, 8, 8][..], 1000), ("stage.safetensors", "tokens", &[1, 30], 256)]
     {
         for folder in [root, packed.root.path()] {
             fs::write(folder.join(file), tokens(name, shape, n_vocabulary)).expect("the folder is writable");

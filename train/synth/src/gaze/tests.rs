@@ -6,10 +6,12 @@ use crate::settings::{GazeSettings, Settings, Split};
 use crate::timeline::{TICKS, secs};
 
 const N_CLIPS: usize = 150;
+/// The height and width that pixels below refer to.
+const SIDE: usize = 128;
 
 fn takes() -> impl Iterator<Item = Take> {
     let config = egom2p_model::Preset::Tiny.config();
-    let settings = Settings::for_model(&config, 11, N_CLIPS);
+    let settings = Settings { height: SIDE, width: SIDE, ..Settings::for_model(&config, 11, N_CLIPS) };
     (0..N_CLIPS).map(move |i| Take::new(&settings, i % 3, Split::Training, i / 3).expect("a dataset"))
 }
 
@@ -88,7 +90,7 @@ fn salience_explains_gaze() {
 
 #[test]
 fn gaps_have_their_share_and_noise_its_deviation() {
-    let camera = Camera::new(128, 128);
+    let camera = Camera::new(SIDE, SIDE);
     for invalid_share in [0.0, 0.06, 0.3, 0.97, 1.0] {
         let settings = GazeSettings { noise_degrees: 0.5, invalid_share };
         let n_clips = 2000_usize;
