@@ -37,5 +37,8 @@ pub(super) fn tolerance(file: &str, output: &str, precision: Precision) -> HalfT
     HalfTolerance { norm: factor * norm, largest: factor * largest }
 }
 
-/// The part of a case's tokens that may be others: one of twelve was measured.
-pub(super) const OTHER_TOKENS: f64 = 0.1;
+/// The part of a case's tokens that may be others: one of twelve was measured in `fp16` and two of twelve in `bf16`, in which
+/// the published modules themselves give other tokens than in single precision for 14 % (specification section 3.5).
+pub(super) fn other_tokens(precision: Precision) -> f64 {
+    if precision == Precision::Bf16 { 0.2 } else { 0.1 }
+}

@@ -185,7 +185,7 @@ impl Golden {
             }
             (LiteralData::I64(expected), LiteralData::I64(actual)) => {
                 let n_other = expected.iter().zip(actual).filter(|(e, a)| e != a).count();
-                let share = n_other as f64 / expected.len() as f64 / half::OTHER_TOKENS;
+                let share = n_other as f64 / expected.len() as f64 / half::other_tokens(self.precision);
                 (format!("{n_other} of {} tokens differ", expected.len()), share)
             }
             _ => return Err("only floats and tokens are compared in half precision".to_owned()),

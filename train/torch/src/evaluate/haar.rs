@@ -1,58 +1,57 @@
-//! The three-dimensional Haar transform (specification section 3.2), as sums and differences of strided halves.
+//! The three-dimensional Haar transform (specification section 3.2), as one product per patch.
 
 use super::Operands;
 use super::pixels::first_frame_repeated;
 use tch::{TchError, Tensor};
 
-/// Axes of time, height and width; a subband's three bits stand for them in this order.
-const AXES: [i64; 3] = [2, 3, 4];
-
 /// Repeats the first frame `patch` times in all, and transforms.
 pub(super) fn patch(operands: &Operands<'_>, patch: usize) -> Result<Tensor, TchError> {
-    let mut volume = first_frame_repeated(operands.inputs[0], patch as i64 - 1)?;
-    for _ in 0..patch.ilog2() {
-        volume = analysed(&volume)?;
-    }
-    Ok(volume)
+    let side = patch as i64;
+    let volume = first_frame_repeated(operands.inputs[0], side - 1)?;
+    let (batch, channels, frames, height, width) = volume.size5()?;
+    let grid = [batch, frames / side, height / side, width / side];
+    let patches = volume
+        .f_reshape([batch, channels, grid[1], side, grid[2], side, grid[3], side])?
+        .f_permute([0, 2, 4, 6, 1, 3, 5, 7])?
+        .f_reshape([-1, side.pow(3)])?;
+    let signs = signs(patch, &volume)?;
+    let scaled = signs.f_div_scalar(signs.size()[0])?;
+    let bands = patches.f_matmul(&scaled.f_transpose(0, 1)?)?;
+    let [batch, t, h, w] = grid;
+    let bands = bands.f_reshape([batch, t, h, w, channels, -1])?.f_transpose(4, 5)?;
+    bands.f_flatten(4, 5)?.f_permute([0, 4, 1, 2, 3])
 }
 
 /// Transforms back, and drops the frames that were repeated.
 pub(super) fn unpatch(operands: &Operands<'_>, patch: usize) -> Result<Tensor, TchError> {
-    let mut volume = operands.inputs[0].shallow_clone();
-    for _ in 0..patch.ilog2() {
-        volume = synthesised(&volume)?;
-    }
-    let frames = volume.size()[2] - (patch as i64 - 1);
-    volume.f_narrow(2, patch as i64 - 1, frames)
+    let side = patch as i64;
+    let signs = signs(patch, operands.inputs[0])?;
+    let bands = operands.inputs[0].f_unflatten(1, [signs.size()[0], -1])?;
+    let (batch, channels) = (bands.size()[0], bands.size()[2]);
+    let (t, h, w) = (bands.size()[3], bands.size()[4], bands.size()[5]);
+    let patches = bands.f_permute([0, 3, 4, 5, 2, 1])?.f_matmul(&signs)?;
+    let volume = patches
+        .f_reshape([batch, t, h, w, channels, side, side, side])?
+        .f_permute([0, 4, 1, 5, 2, 6, 3, 7])?
+        .f_reshape([batch, channels, t * side, h * side, w * side])?;
+    volume.f_narrow(2, side - 1, t * side - (side - 1))
 }
 
-/// One step: every axis halved, eight subbands where there was one.
-fn analysed(volume: &Tensor) -> Result<Tensor, TchError> {
-    let mut bands = vec![volume.shallow_clone()];
-    for axis in AXES {
-        let mut finer = Vec::with_capacity(2 * bands.len());
-        for band in &bands {
-            let length = band.size()[axis as usize];
-            let first = band.f_slice(axis, 0, length, 2)?;
-            let second = band.f_slice(axis, 1, length, 2)?;
-            finer.push(first.f_add(&second)?);
-            finer.push(first.f_sub(&second)?);
-        }
-        bands = finer;
-    }
-    Tensor::f_cat(&bands, 1)?.f_div_scalar(8.0)
-}
-
-/// One step back.
-fn synthesised(volume: &Tensor) -> Result<Tensor, TchError> {
-    let mut bands = volume.f_chunk(8, 1)?;
-    for axis in AXES.into_iter().rev() {
-        let mut coarser = Vec::with_capacity(bands.len() / 2);
-        for pair in bands.chunks_exact(2) {
-            let both = [pair[0].f_add(&pair[1])?, pair[0].f_sub(&pair[1])?];
-            coarser.push(Tensor::f_stack(&both, axis + 1)?.f_flatten(axis, axis + 1)?);
-        }
-        bands = coarser;
-    }
-    Ok(bands.remove(0))
+/// What each pixel of a patch counts for in each subband, `[bands, pixels]`: 1 or -1, in the type and on the device of `like`.
+///
+/// The first step joins the pixels whose places differ in the lowest bit, and gives the three lowest bits of a subband, which
+/// stand for time, height and width; every further step takes the next bit of the places and the next three of the subband.
+fn signs(patch: usize, like: &Tensor) -> Result<Tensor, TchError> {
+    let n_pixels = patch.pow(3);
+    let sign = |band: usize, pixel: usize| {
+        let place = [pixel / (patch * patch), pixel / patch % patch, pixel % patch];
+        let differences = (0..patch.ilog2()).flat_map(|step| {
+            let axes = [2, 1, 0].map(|bit| band >> (3 * step + bit));
+            axes.into_iter().zip(place).map(move |(axis, place)| axis & (place >> step) & 1)
+        });
+        if differences.sum::<usize>().is_multiple_of(2) { 1.0_f32 } else { -1.0 }
+    };
+    let signs: Vec<f32> = (0..n_pixels).flat_map(|band| (0..n_pixels).map(move |pixel| sign(band, pixel))).collect();
+    let side = n_pixels as i64;
+    Tensor::f_from_slice(&signs)?.f_reshape([side, side])?.f_to_device(like.device())?.f_to_kind(like.kind())
 }

@@ -1,45 +1,75 @@
 //! Convolution, normalisation and changes of resolution of videos `[batch, channels, frames, height, width]`.
+//!
+//! Values are laid out with the channels of a pixel beside each other: libtorch's convolutions are fastest so, all frames can
+//! be seen as pictures of one batch without a copy, and so can all pixels of a frame as one row.
 
 use super::Operands;
 use egom2p_graph::Padding;
 use tch::{TchError, Tensor};
 
-/// Normalises every frame over its channels and pixels.
+/// Normalises every frame over its channels and pixels. This is layer normalisation and not group normalisation, whose variance
+/// libtorch computes as a difference of large sums where channels lie beside each other.
 pub(super) fn frame_norm(operands: &Operands<'_>, epsilon: f32) -> Result<Tensor, TchError> {
     let [x, weight, bias] = [0, 1, 2].map(|index| operands.inputs[index]);
-    let (batch, channels, frames, height, width) = x.size5()?;
-    let merged = x.f_transpose(1, 2)?.f_reshape([batch * frames, channels, height, width])?;
-    let normal = merged.f_group_norm(1, Some(weight), Some(bias), f64::from(epsilon), false)?;
-    normal.f_reshape([batch, frames, channels, height, width])?.f_transpose(1, 2)
+    let pixels = pixels_first(x)?;
+    let frame = &pixels.size()[2..];
+    let normal = pixels.f_layer_norm(frame, None::<Tensor>, None::<Tensor>, f64::from(epsilon), false)?;
+    bias.f_addcmul(&normal, weight)?.f_permute([0, 4, 1, 2, 3])
 }
 
 /// A convolution that repeats the first frame in front and pads space with zeros.
 pub(super) fn causal_conv(operands: &Operands<'_>, stride: usize, padding: Padding) -> Result<Tensor, TchError> {
     let [x, weight, bias] = [0, 1, 2].map(|index| operands.inputs[index]);
-    let x = first_frame_repeated(x, weight.size5()?.2 - 1)?;
+    let (_, _, frames, height, width) = weight.size5()?;
     let Padding { before, after } = padding;
     let (before, after) = (before as i64, after as i64);
-    let (stride, dilation) = ([1, stride as i64, stride as i64], [1_i64, 1, 1]);
-    if before == after {
-        return x.f_conv3d(weight, Some(bias), stride, [0, before, before], dilation, 1);
+    let stride = stride as i64;
+    let is_padded = before > 0 || after > 0;
+    if frames == 1 {
+        return conv_over_space(operands, stride, [before, after]);
     }
-    let padded = x.f_constant_pad_nd([before, after, before, after])?;
-    padded.f_conv3d(weight, Some(bias), stride, [0_i64, 0, 0], dilation, 1)
+    if height == 1 && width == 1 && stride == 1 && !is_padded {
+        return conv_over_time(operands);
+    }
+    let x = first_frame_repeated(x, frames - 1)?;
+    let padded = if is_padded { x.f_constant_pad_nd([before, after, before, after])? } else { x };
+    padded.f_conv3d(weight, Some(bias), [1, stride, stride], [0_i64, 0, 0], [1_i64, 1, 1], 1)
 }
 
-/// The mean of every 2 x 2 block of pixels. libtorch has no pooling of halves in three dimensions on processors.
+/// A convolution of every frame by itself.
+fn conv_over_space(operands: &Operands<'_>, stride: i64, [before, after]: [i64; 2]) -> Result<Tensor, TchError> {
+    let [x, weight, bias] = [0, 1, 2].map(|index| operands.inputs[index]);
+    let (x, weight) = (pictures(x)?, weight.f_squeeze_dim(2)?);
+    let (x, padding) =
+        if before == after { (x, before) } else { (x.f_constant_pad_nd([before, after, before, after])?, 0) };
+    let y = x.f_conv2d(&weight, Some(bias), [stride, stride], [padding, padding], [1_i64, 1], 1)?;
+    video(&y, operands.shape)
+}
+
+/// A convolution of every pixel by itself with those of earlier frames.
+fn conv_over_time(operands: &Operands<'_>) -> Result<Tensor, TchError> {
+    let [x, weight, bias] = [0, 1, 2].map(|index| operands.inputs[index]);
+    let x = pixels_first(x)?;
+    let (n_more, first) = (weight.size()[2] - 1, x.f_narrow(1, 0, 1)?);
+    let mut frames = vec![&first; n_more as usize];
+    frames.push(&x);
+    let rows = Tensor::f_cat(&frames, 1)?.f_flatten(2, 3)?.f_permute([0, 3, 1, 2])?;
+    let y = rows.f_conv2d(&weight.f_squeeze_dim(4)?, Some(bias), [1_i64, 1], [0_i64, 0], [1_i64, 1], 1)?;
+    y.f_unflatten(3, &operands.shape[3..])
+}
+
+/// The mean of every 2 x 2 block of pixels.
 pub(super) fn average_pool(operands: &Operands<'_>) -> Result<Tensor, TchError> {
-    let x = operands.inputs[0];
-    let (batch, channels, frames, height, width) = x.size5()?;
-    let merged = x.f_reshape([batch * channels, frames, height, width])?;
     let block: &[i64] = &[2, 2];
-    merged.f_avg_pool2d(block, block, [0_i64, 0], false, false, None)?.f_reshape(operands.shape)
+    let means = pictures(operands.inputs[0])?.f_avg_pool2d(block, block, [0_i64, 0], false, false, None)?;
+    video(&means, operands.shape)
 }
 
 /// Every pixel twice in height and in width.
 pub(super) fn upsample_nearest(operands: &Operands<'_>) -> Result<Tensor, TchError> {
-    let tall = operands.inputs[0].f_repeat_interleave_self_int(2, 3, None)?;
-    tall.f_repeat_interleave_self_int(2, 4, None)
+    let [height, width] = [operands.shape[3], operands.shape[4]];
+    let larger = pictures(operands.inputs[0])?.f_upsample_nearest2d([height, width], None, None)?;
+    video(&larger, operands.shape)
 }
 
 /// `n_more` copies of the first frame, and then all frames.
@@ -49,4 +79,19 @@ pub(super) fn first_frame_repeated(x: &Tensor, n_more: i64) -> Result<Tensor, Tc
     }
     let first = x.f_narrow(2, 0, 1)?.f_expand([-1, -1, n_more, -1, -1], false)?;
     Tensor::f_cat(&[&first, x], 2)
+}
+
+/// A video as `[batch, frames, height, width, channels]`, laid out in this order; copied where it is not yet.
+fn pixels_first(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_permute([0, 2, 3, 4, 1])?.f_contiguous()
+}
+
+/// A video's frames as pictures `[batch * frames, channels, height, width]`.
+fn pictures(x: &Tensor) -> Result<Tensor, TchError> {
+    pixels_first(x)?.f_flatten(0, 1)?.f_permute([0, 3, 1, 2])
+}
+
+/// The video of this shape whose frames these pictures are.
+fn video(pictures: &Tensor, shape: &[i64]) -> Result<Tensor, TchError> {
+    pictures.f_unflatten(0, [shape[0], shape[2]])?.f_transpose(1, 2)
 }
