@@ -15,6 +15,9 @@ pub enum TrainError {
     /// A graph could not be run.
     #[error(transparent)]
     Torch(#[from] TorchError),
+    /// The shim over libtorch failed.
+    #[error(transparent)]
+    Native(#[from] egom2p_torch_native::NativeError),
     /// libtorch refused an operation outside of the graphs.
     #[error("{action}: libtorch gives {reason}\ncheck the free memory, or use a smaller batch")]
     Operation {

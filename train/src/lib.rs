@@ -3,7 +3,9 @@
 mod batch;
 pub mod checkpoint;
 pub mod data;
+pub mod distributed;
 mod error;
+pub mod evaluation;
 mod losses;
 mod masking;
 pub mod metrics;
@@ -18,7 +20,7 @@ pub mod tokenizers;
 pub use batch::{Batch, BatchRow, Selection};
 pub use error::{Result, TrainError};
 pub use losses::{LossKind, ModalityLosses};
-pub use masking::{Budgets, Masking, MaskingError, MaskingSettings};
+pub use masking::{Budgets, Masking, MaskingError, MaskingSettings, ModalityWeights};
 pub use network::Network;
 pub use optimizer::{AdamW, AdamWSettings, no_weight_decay};
 pub use pretraining::{

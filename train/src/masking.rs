@@ -8,7 +8,7 @@ use crate::{BatchRow, Selection};
 use egom2p_model::{Modality, ModelConfig};
 
 pub use budgets::Budgets;
-pub use settings::MaskingSettings;
+pub use settings::{MaskingSettings, ModalityWeights};
 
 /// Draws what is visible and what is a target, from a seed and the number of a sample alone.
 #[derive(Clone, Debug)]
@@ -75,8 +75,9 @@ impl Masking {
 
     fn draw_budgets(&self, present: [bool; 4], random: &mut Random) -> Budgets {
         let alpha = self.settings.alphas[random.below(self.settings.alphas.len())];
-        let MaskingSettings { visible_tokens, target_tokens, .. } = self.settings;
-        Budgets::draw(alpha, [visible_tokens, target_tokens], &self.n_tokens, present, random)
+        let MaskingSettings { visible_tokens, target_tokens, visible_weights, target_weights, .. } = self.settings;
+        let alphas = [visible_weights, target_weights].map(|weights| weights.by_index().map(|weight| weight * alpha));
+        Budgets::draw(alphas, [visible_tokens, target_tokens], &self.n_tokens, present, random)
     }
 
     fn check(&self, tokens: &[Option<Vec<i64>>; 4]) -> Result<(), MaskingError> {

@@ -4,7 +4,7 @@ use crate::{Batch, Result, TrainError};
 use egom2p_calibration::{Precision, with_precision};
 use egom2p_graph::{Graph, Parameters};
 use egom2p_model::{Modality, ModelConfig, Stage, Variant, stage_graph};
-use egom2p_torch::{TorchParameters, run};
+use egom2p_torch::{CheckpointedGraph, TorchParameters, run};
 use tch::{Device, TchError, Tensor};
 
 /// The tables of sines and cosines, which the checkpoint stores and nobody learns.
@@ -14,11 +14,20 @@ const FIXED_SUFFIX: &str = "pos_emb";
 #[derive(Debug)]
 pub struct Network {
     config: ModelConfig,
-    encoder: Graph,
-    decoder: Graph,
+    encoder: Trunk,
+    decoder: Trunk,
     heads: [Graph; 4],
     parameters: TorchParameters,
     device: Device,
+}
+
+/// The encoder or the decoder.
+#[derive(Debug)]
+enum Trunk {
+    /// What the backward pass needs is kept.
+    Kept(Graph),
+    /// What the backward pass needs of a block is computed again there.
+    Checkpointed(CheckpointedGraph),
 }
 
 impl Network {
@@ -39,7 +48,15 @@ impl Network {
                 .f_set_requires_grad(!name.ends_with(FIXED_SUFFIX))
                 .map_err(TrainError::operation("make a parameter"))?;
         }
+        let (encoder, decoder) = (Trunk::Kept(encoder), Trunk::Kept(decoder));
         Ok(Self { config: config.clone(), encoder, decoder, heads, parameters, device })
+    }
+
+    /// The same network, whose blocks keep nothing for the backward pass but what crosses their borders and are computed again
+    /// there: less memory for more time, the same losses and gradients.
+    #[must_use]
+    pub fn checkpointed(self) -> Self {
+        Self { encoder: self.encoder.checkpointed(), decoder: self.decoder.checkpointed(), ..self }
     }
 
     /// What is learned, in the order of the names.
@@ -71,7 +88,7 @@ impl Network {
                 Ok((rows, batch.targets.tokens.f_flatten(0, -1)?.f_index_select(0, places)?))
             };
             let (rows, targets) = pick().map_err(TrainError::operation("pick the targets"))?;
-            let logits = self.one(&self.heads[index], &[("hidden", &rows)])?;
+            let logits = self.head(index, &rows)?;
             let loss = logits.f_squeeze_dim(0).and_then(|logits| {
                 logits.f_cross_entropy_loss(&targets, None::<Tensor>, tch::Reduction::Mean, -100, 0.0)
             });
@@ -83,7 +100,7 @@ impl Network {
     fn hidden(&self, batch: &Batch) -> Result<Tensor> {
         let Rows { tokens, modality, position, mask, .. } = &batch.visible;
         let visible = [("tokens", tokens), ("modality", modality), ("position", position), ("visible_mask", mask)];
-        let context = self.one(&self.encoder, &visible)?;
+        let context = self.encoder.run(&visible, self)?;
         let Rows { modality, position, mask: query_mask, .. } = &batch.targets;
         let queries = [
             ("context", &context),
@@ -92,12 +109,30 @@ impl Network {
             ("position", position),
             ("query_mask", query_mask),
         ];
-        self.one(&self.decoder, &queries)
+        self.decoder.run(&queries, self)
     }
 
-    /// Runs a graph with one output.
-    fn one(&self, graph: &Graph, inputs: &[(&str, &Tensor)]) -> Result<Tensor> {
-        let mut outputs = run(graph, inputs, &self.parameters, self.device)?;
+    /// Logits of hidden rows.
+    fn head(&self, index: usize, rows: &Tensor) -> Result<Tensor> {
+        Ok(run(&self.heads[index], &[("hidden", rows)], &self.parameters, self.device)?.swap_remove(0).1)
+    }
+}
+
+impl Trunk {
+    fn checkpointed(self) -> Self {
+        match self {
+            Self::Kept(graph) => Self::Checkpointed(CheckpointedGraph::new(graph)),
+            Self::Checkpointed(_) => self,
+        }
+    }
+
+    /// The only output, with the parameters of `network`.
+    fn run(&self, inputs: &[(&str, &Tensor)], network: &Network) -> Result<Tensor> {
+        let Network { parameters, device, .. } = network;
+        let mut outputs = match self {
+            Self::Kept(graph) => run(graph, inputs, parameters, *device),
+            Self::Checkpointed(graph) => graph.run(inputs, parameters, *device),
+        }?;
         Ok(outputs.swap_remove(0).1)
     }
 }

@@ -5,16 +5,19 @@ mod initial;
 mod progress;
 mod settings;
 mod state;
+mod together;
 mod validation;
 
 use crate::checkpoint::save;
 use crate::data::{Sample, SampleStream};
+use crate::distributed::Ranks;
 use crate::{AdamW, Batch, BatchRow, Masking, Network, Result as TrainResult, Schedule, TrainError};
 use egom2p_graph::Parameters;
 use egom2p_model::ModelConfig;
 use progress::StepSums;
 use std::fmt;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 use tch::{Device, Tensor};
 
@@ -31,7 +34,8 @@ pub use validation::{TaskReport, Validation, ValidationReport};
 /// that [restores](Self::restore) a [checkpoint](Self::checkpoint) goes on as if it had never stopped, to the bit on a
 /// CPU in single precision with one thread.
 ///
-/// One process holds the whole batch of a step; training over several processes is not part of it.
+/// In one process, it makes all passes of a step. [`join`](Self::join) divides them over several: a training of as many
+/// passes is then the same up to rounding, whatever the number of ranks, if their streams give the same samples.
 pub struct Pretraining {
     settings: PretrainingSettings,
     config: ModelConfig,
@@ -43,6 +47,8 @@ pub struct Pretraining {
     device: Device,
     progress: Progress,
     validation: Option<Validation>,
+    /// The processes that train together; `None` in one process.
+    ranks: Option<Rc<Ranks>>,
     /// A step has used samples up and failed.
     interrupted: bool,
 }
@@ -50,8 +56,8 @@ pub struct Pretraining {
 /// Where a sample is from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SampleName {
-    /// The index of its dataset.
-    pub dataset: usize,
+    /// The name of its dataset.
+    pub dataset: String,
     /// Its key in there.
     pub key: String,
 }
@@ -79,8 +85,15 @@ impl Pretraining {
             device,
             progress: Progress::default(),
             validation: None,
+            ranks: None,
             interrupted: false,
         })
+    }
+
+    /// The same training with [`Network::checkpointed`]: less memory for more time, the same parameters.
+    #[must_use]
+    pub fn checkpointed(self) -> Self {
+        Self { network: self.network.checkpointed(), ..self }
     }
 
     /// Makes the next step, or gives `None` where the schedule is at its end.
@@ -105,16 +118,20 @@ impl Pretraining {
         self.validation = Some(validation);
     }
 
-    /// Evaluates the network as it stands; `None` without [`set_validation`](Self::set_validation).
+    /// Evaluates the network as it stands; `None` without [`set_validation`](Self::set_validation). Several ranks divide the
+    /// samples, and report the same.
     ///
     /// Where a folder is given, a checkpoint for every task that improved is the only one in its folder `best-TARGET`
-    /// afterwards.
+    /// afterwards; of several ranks, the first writes it.
     pub fn validate(&mut self, best: Option<&Path>) -> Result<Option<ValidationReport>, PretrainingError> {
         let Some(validation) = &mut self.validation else { return Ok(None) };
-        let report = validation.evaluate(&self.network, self.progress.steps)?;
+        let report = validation.evaluate_together(&self.network, self.progress.steps, self.ranks.as_deref())?;
         if let Some(folder) = best {
             for task in report.tasks.iter().filter(|task| task.improved) {
-                save(&folder.join(format!("best-{}", task.target)), &self.checkpoint()?, 1)?;
+                let checkpoint = self.checkpoint()?;
+                if self.is_first() {
+                    save(&folder.join(format!("best-{}", task.target)), &checkpoint, 1)?;
+                }
             }
         }
         Ok(Some(report))
@@ -138,13 +155,37 @@ impl Pretraining {
     fn whole_step(&mut self) -> Result<StepReport, PretrainingError> {
         let start = Instant::now();
         let (step, learning_rate) = (self.progress.steps, self.schedule.learning_rate(self.progress.steps));
-        let n_passes = self.settings.batch.samples / self.settings.batch.samples_per_pass;
         let mut sums = StepSums::default();
-        let mut samples = Vec::with_capacity(self.settings.batch.samples);
+        let mut samples = Vec::with_capacity(self.n_samples());
+        let last = self.passes(&mut sums, &mut samples);
+        let last = self.of_all_ranks(last)?;
+        self.average_gradients(last)?;
+        self.add_up(&mut sums)?;
+        let gradient_norm = self.optimizer.gradient_norm()?;
+        if !gradient_norm.is_finite() {
+            let samples = self.of_every_rank(samples)?;
+            return Err(PretrainingError::NotFinite { what: "the gradient norm", step, value: gradient_norm, samples });
+        }
+        self.optimizer.step_with_norm(learning_rate, gradient_norm)?;
+        self.progress.steps += 1;
+        self.progress.samples += self.settings.batch.samples as u64;
+        self.progress.tokens += sums.n_tokens;
+        let n_passes = self.n_passes() * self.n_ranks();
+        Ok(sums.report(step, n_passes, learning_rate, gradient_norm, start.elapsed()))
+    }
+
+    /// Makes this process's passes of a step but for the gradients of the last one, whose loss is given back; `None` where it
+    /// has no targets.
+    fn passes(
+        &mut self,
+        sums: &mut StepSums,
+        samples: &mut Vec<SampleName>,
+    ) -> Result<Option<Tensor>, PretrainingError> {
+        let n_passes = self.n_passes();
+        let mut last = None;
         for pass in 0..n_passes {
-            let first = pass * self.settings.batch.samples_per_pass;
-            let batch = self.next_batch(&mut samples)?;
-            let of_pass = &samples[first..];
+            let batch = self.next_batch(samples)?;
+            let of_pass = &samples[pass * self.settings.batch.samples_per_pass..];
             sums.n_tokens += batch.n_tokens() as u64;
             if !batch.has_targets() {
                 continue;
@@ -152,16 +193,19 @@ impl Pretraining {
             let losses = self.network.losses(&batch)?;
             let Some(loss) = losses.total(self.settings.loss)? else { continue };
             let value = sums.add(&loss, &losses)?;
-            not_finite("the loss", step, value, of_pass)?;
-            backward(&loss, n_passes)?;
+            if !value.is_finite() {
+                let (step, samples) = (self.progress.steps, of_pass.to_vec());
+                return Err(PretrainingError::NotFinite { what: "the loss", step, value, samples });
+            }
+            let share = loss.f_mul_scalar(1.0 / n_passes as f64);
+            let share = share.map_err(TrainError::operation("divide a loss"))?;
+            if pass + 1 == n_passes {
+                last = Some(share);
+            } else {
+                backward(&share)?;
+            }
         }
-        let gradient_norm = self.optimizer.gradient_norm()?;
-        not_finite("the gradient norm", step, gradient_norm, &samples)?;
-        self.optimizer.step_with_norm(learning_rate, gradient_norm)?;
-        self.progress.steps += 1;
-        self.progress.samples += samples.len() as u64;
-        self.progress.tokens += sums.n_tokens;
-        Ok(sums.report(step, n_passes, learning_rate, gradient_norm, start.elapsed()))
+        Ok(last)
     }
 
     /// The samples of one pass, masked; their names are added to the list.
@@ -171,8 +215,8 @@ impl Pretraining {
         let mut rows: Vec<BatchRow> = Vec::with_capacity(n);
         for _ in 0..n {
             let Sample { key, dataset, tokens } = self.stream.next_sample()?;
-            let name = SampleName { dataset, key };
-            let row = self.masking.mask(&tokens, self.progress.samples + names.len() as u64);
+            let name = SampleName { dataset: self.stream.dataset_name(dataset), key };
+            let row = self.masking.mask(&tokens, self.first_sample() + names.len() as u64);
             rows.push(row.map_err(|error| PretrainingError::Sample { sample: name.clone(), error })?);
             names.push(name);
         }
@@ -192,19 +236,11 @@ impl fmt::Debug for Pretraining {
 
 impl fmt::Display for SampleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of dataset {}", self.key, self.dataset)
+        write!(f, "{} of {}", self.key, self.dataset)
     }
 }
 
-/// Adds the gradients of a pass to those of the step.
-fn backward(loss: &Tensor, n_passes: usize) -> TrainResult<()> {
-    let share = loss.f_mul_scalar(1.0 / n_passes as f64);
-    share.and_then(|share| share.f_backward()).map_err(TrainError::operation("compute gradients"))
-}
-
-fn not_finite(what: &'static str, step: u64, value: f64, samples: &[SampleName]) -> Result<(), PretrainingError> {
-    if value.is_finite() {
-        return Ok(());
-    }
-    Err(PretrainingError::NotFinite { what, step, value, samples: samples.to_vec() })
+/// Adds the gradients of a loss to those of the step.
+fn backward(loss: &Tensor) -> TrainResult<()> {
+    loss.f_backward().map_err(TrainError::operation("compute gradients"))
 }

@@ -66,6 +66,11 @@ impl DatasetStream {
         })
     }
 
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The next sample.
     pub(super) fn next(&mut self, ledger: &mut Ledger) -> Result<Arc<Unpacked>, DataError> {
         let Self { name, source, settings, reading, samples, copies, repeated, .. } = self;

@@ -123,6 +123,10 @@ impl SampleStream for Mixture {
         Ok(Sample { key: sample.place.key.clone(), dataset, tokens: sample.tokens.each_ref().map(ids) })
     }
 
+    fn dataset_name(&self, dataset: usize) -> String {
+        self.datasets.get(dataset).map_or_else(|| format!("dataset {dataset}"), |dataset| dataset.name().to_owned())
+    }
+
     fn position(&self) -> Value {
         let DataSettings { seed, rank, n_shuffled, n_repeats, .. } = self.settings;
         serde_json::json!(MixturePosition {

@@ -17,6 +17,11 @@ pub trait SampleStream: Send {
     /// The next sample.
     fn next_sample(&mut self) -> Result<Sample, DataError>;
 
+    /// What messages call a dataset.
+    fn dataset_name(&self, dataset: usize) -> String {
+        format!("dataset {dataset}")
+    }
+
     /// Where the stream is, as JSON, for a checkpoint; [`seek`](Self::seek) goes on from there exactly as if never
     /// stopped.
     fn position(&self) -> serde_json::Value;

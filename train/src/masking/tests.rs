@@ -1,4 +1,4 @@
-use super::{Budgets, Masking, MaskingError, MaskingSettings};
+use super::{Budgets, Masking, MaskingError, MaskingSettings, ModalityWeights};
 use crate::{BatchRow, PretrainingSettings, Selection};
 use egom2p_model::{Modality, ModelConfig, Preset};
 use proptest::prelude::*;
@@ -124,6 +124,46 @@ fn components_are_equally_likely_and_shared_by_both_budgets() {
     assert!(n_different <= 4, "{n_different}");
     // Four deviations of a fair coin.
     assert!((n_shared - 1000).abs() < 90, "{n_shared}");
+}
+
+/// A Dirichlet share's mean is its alpha over the sum of all, and its variance follows from both.
+#[test]
+fn weights_shift_what_is_visible_and_what_is_asked_for() {
+    let config = Preset::Base.config();
+    let visible_weights = ModalityWeights { camera: 0.0, depth: 1.0, gaze: 0.0, rgb: 3.0 };
+    let target_weights = ModalityWeights { rgb: 0.0, ..ModalityWeights::EQUAL };
+    let settings = MaskingSettings { alphas: vec![1.0], visible_weights, target_weights, ..published(2000, 20) };
+    settings.validate().unwrap();
+    let masking = Masking::new(&settings, &config, 5);
+    let n_rows = 4000;
+    let (mut rgb, mut targets) = (0.0, [0; 4]);
+    for index in 0..n_rows {
+        let budgets = masking.budgets([true; 4], index);
+        assert_eq!((budgets.visible[0], budgets.visible[2]), (0, 0));
+        rgb += budgets.visible[3] as f64 / 2000.0;
+        targets = [0, 1, 2, 3].map(|modality| targets[modality] + budgets.targets[modality]);
+    }
+    // Beta(3, 1): mean 0.75, variance 3 / (16 * 5); four deviations of the mean.
+    let deviation = (3.0 / 80.0_f64 / n_rows as f64).sqrt();
+    assert!((rgb / n_rows as f64 - 0.75).abs() < 4.0 * deviation, "{rgb}");
+    assert_eq!(targets[3], 0);
+    // Dirichlet(1, 1, 1): every share has mean 1/3 and variance 2 / 36.
+    let deviation = (2.0 / 36.0_f64 / n_rows as f64).sqrt();
+    let of_all = |n: usize| n as f64 / (20.0 * n_rows as f64);
+    assert!(targets[..3].iter().all(|&n| (of_all(n) - 1.0 / 3.0).abs() < 4.0 * deviation), "{targets:?}");
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let none = ModalityWeights { camera: 0.0, depth: 0.0, gaze: 0.0, rgb: 0.0 };
+    for weights in [none, ModalityWeights { rgb: -1.0, ..ModalityWeights::EQUAL }] {
+        let settings = MaskingSettings { target_weights: weights, ..published(8, 8) };
+        assert_eq!(settings.validate().unwrap_err().to_string().lines().count(), 2);
+    }
+    // Nothing of what may be seen is there.
+    let settings = MaskingSettings { visible_weights: ModalityWeights { rgb: 1.0, ..none }, ..published(8, 8) };
+    let budgets = Masking::new(&settings, &Preset::Tiny.config(), 0).budgets([true, false, false, false], 0);
+    assert_eq!((budgets.visible, budgets.targets), ([0; 4], [8, 0, 0, 0]));
 }
 
 #[test]

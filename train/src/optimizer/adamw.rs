@@ -1,7 +1,8 @@
 use crate::pretraining::SettingsError;
 use crate::{Result, TrainError};
+use egom2p_torch_native::{AdamWStep, AdamWTensors, fused_adamw};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Settings of AdamW that do not change during a training.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub fn no_weight_decay(name: &str) -> bool {
     name.contains("norm.") || name.contains(".norm") || name.strip_suffix(".bias").is_some()
 }
 
-/// Decoupled weight decay (Loshchilov and Hutter 2019) as in `torch.optim.AdamW`, single precision.
+/// Decoupled weight decay (Loshchilov and Hutter 2019) as in `torch.optim.AdamW(fused=True)`, single precision.
 ///
 /// A parameter without a gradient is taken to have one of zero: it decays, and its moments fade.
 #[derive(Debug)]
@@ -70,9 +71,10 @@ impl AdamW {
         if !norm.is_finite() {
             return Err(TrainError::NotFinite { norm });
         }
-        self.n_steps += 1;
         let _no_gradient = tch::no_grad_guard();
-        self.try_step(learning_rate, norm).map_err(TrainError::operation("move the parameters"))
+        self.move_parameters(learning_rate, norm)?;
+        self.n_steps += 1;
+        Ok(())
     }
 
     /// The Euclidean norm of all gradients together, from the norms of each as `clip_grad_norm_` does.
@@ -110,46 +112,64 @@ impl AdamW {
         self.slots.iter().try_for_each(clear).map_err(TrainError::operation("clear the gradients"))
     }
 
-    fn try_step(&mut self, learning_rate: f64, norm: f64) -> Result<(), TchError> {
-        let factor = self.settings.clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0));
-        let (beta1, beta2) = self.settings.betas;
-        let correction = |beta: f64| 1.0 - beta.powi(i32::try_from(self.n_steps).unwrap_or(i32::MAX));
-        let (correction1, correction2) = (correction(beta1), correction(beta2).sqrt());
-        for Slot { name, parameter, first, second } in &mut self.slots {
-            if self.settings.weight_decay != 0.0 && !no_weight_decay(name) {
-                let _ = parameter.f_mul_scalar_(1.0 - learning_rate * self.settings.weight_decay)?;
+    fn move_parameters(&self, learning_rate: f64, norm: f64) -> Result<()> {
+        let action = "move the parameters";
+        let gradients = self.slots.iter().map(Slot::gradient).collect::<Result<Vec<_>, TchError>>();
+        let gradients = gradients.map_err(TrainError::operation(action))?;
+        let device = self.slots.first().map_or(Device::Cpu, |slot| slot.parameter.device());
+        let n_steps = Tensor::f_full([self.slots.len() as i64], self.n_steps as f64, (Kind::Float, device));
+        let n_steps = n_steps.and_then(|n_steps| n_steps.f_unbind(0)).map_err(TrainError::operation(action))?;
+        let divisor = match self.settings.clip_norm {
+            Some(limit) if norm + 1e-6 > limit => {
+                let divisor = Tensor::f_full([] as [i64; 0], (norm + 1e-6) / limit, (Kind::Float, device));
+                Some(divisor.map_err(TrainError::operation(action))?)
             }
-            // One path for both, so that a training whose gradients are not made yet rounds like one whose are zero.
-            let mut gradient = match parameter.f_grad()? {
-                gradient if gradient.defined() => gradient,
-                _ => first.f_zeros_like()?,
-            };
-            if factor < 1.0 {
-                let _ = gradient.f_mul_scalar_(factor)?;
-            }
-            let _ = first.f_lerp_(&gradient, 1.0 - beta1)?;
-            let square = gradient.f_mul(&gradient)?.f_mul_scalar_(1.0 - beta2)?;
-            let _ = second.f_mul_scalar_(beta2)?.f_add_(&square)?;
-            let _ = gradient.f_zero_()?;
-            let denominator = second.f_sqrt()?.f_div_scalar_(correction2)?.f_add_scalar_(self.settings.epsilon)?;
-            let step = first.f_div(&denominator)?.f_mul_scalar_(learning_rate / correction1)?;
-            let _ = parameter.f_sub_(&step)?;
+            _ => None,
+        };
+        let AdamWSettings { betas, epsilon, weight_decay, .. } = self.settings;
+        for (decays, weight_decay) in [(true, weight_decay), (false, 0.0)] {
+            let of_slot = |((slot, gradient), n_steps)| slot_tensors(slot, gradient, n_steps);
+            let slots = self.slots.iter().zip(&gradients).zip(&n_steps);
+            let slots = slots.filter(|((slot, _), _)| no_weight_decay(&slot.name) != decays);
+            let tensors: Vec<AdamWTensors<'_>> = slots.map(of_slot).collect();
+            let step = AdamWStep { learning_rate, betas, weight_decay, epsilon };
+            fused_adamw(&tensors, &step, divisor.as_ref())?;
         }
-        Ok(())
+        self.clear_gradients()
     }
 
     fn try_gradient_norm(&self) -> Result<f64, TchError> {
-        let mut norms = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
-            let gradient = slot.parameter.f_grad()?;
-            if gradient.defined() {
-                norms.push(gradient.f_norm()?);
-            }
-        }
+        // A gradient that is missing counts as much as one of zero: the sum of more numbers rounds otherwise.
+        let norm = |slot: &Slot| match slot.parameter.f_grad()? {
+            gradient if gradient.defined() => gradient.f_norm(),
+            _ => Tensor::f_zeros([] as [i64; 0], (Kind::Float, slot.parameter.device())),
+        };
+        let norms = self.slots.iter().map(norm).collect::<Result<Vec<_>, TchError>>()?;
         if norms.is_empty() {
             return Ok(0.0);
         }
         Tensor::f_stack(&norms, 0)?.f_norm()?.f_double_value(&[])
+    }
+}
+
+impl Slot {
+    /// What the parameter moves by; zeros where there is none, so that a training whose gradients are not made yet rounds
+    /// like one whose are zero.
+    fn gradient(&self) -> Result<Tensor, TchError> {
+        match self.parameter.f_grad()? {
+            gradient if gradient.defined() => gradient.f_contiguous(),
+            _ => self.first.f_zeros_like(),
+        }
+    }
+}
+
+fn slot_tensors<'a>(slot: &'a Slot, gradient: &'a Tensor, n_steps: &'a Tensor) -> AdamWTensors<'a> {
+    AdamWTensors {
+        parameter: &slot.parameter,
+        gradient,
+        first_moment: &slot.first,
+        second_moment: &slot.second,
+        n_steps,
     }
 }
 

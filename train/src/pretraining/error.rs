@@ -1,6 +1,7 @@
 use super::SampleName;
 use crate::checkpoint::CheckpointError;
 use crate::data::DataError;
+use crate::distributed::DistributedError;
 use crate::{MaskingError, TrainError};
 use std::fmt::Display;
 
@@ -49,6 +50,27 @@ pub enum PretrainingError {
     /// A checkpoint could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The ranks could not train together.
+    #[error(transparent)]
+    Distributed(#[from] DistributedError),
+    /// Passes that are not the same for every rank.
+    #[error(
+        "the {n_passes} passes of a step cannot be divided over {n_ranks} ranks\nstart a divisor of {n_passes} ranks, or change batch.samples or batch.samples_per_pass"
+    )]
+    Division {
+        /// Passes of a step on all ranks together.
+        n_passes: usize,
+        /// How many ranks there are.
+        n_ranks: usize,
+    },
+    /// Another rank's part of a step failed, and no parameter has moved. The message is that rank's.
+    #[error("rank {rank}: {text}")]
+    OtherRank {
+        /// The rank.
+        rank: usize,
+        /// What it said, two lines.
+        text: String,
+    },
     /// A sample that does not fit the model.
     #[error("sample {sample}: {error}")]
     Sample {

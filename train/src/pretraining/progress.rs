@@ -68,6 +68,24 @@ impl StepSums {
         Ok(values[0])
     }
 
+    /// The sums as numbers, which those of other ranks are added to.
+    pub(super) fn numbers(&self) -> [f64; 10] {
+        let [a, b, c, d] = self.losses;
+        let [k, l, m, n] = self.n_targets.map(|n| n as f64);
+        [self.n_tokens as f64, self.loss, a, b, c, d, k, l, m, n]
+    }
+
+    /// The sums of all ranks, each as [`numbers`](Self::numbers).
+    pub(super) fn of_ranks(ranks: &[Vec<f64>]) -> Self {
+        let sum = |place: usize| ranks.iter().filter_map(|numbers| numbers.get(place)).sum::<f64>();
+        Self {
+            n_tokens: sum(0) as u64,
+            loss: sum(1),
+            losses: [2, 3, 4, 5].map(sum),
+            n_targets: [6, 7, 8, 9].map(|place| sum(place) as usize),
+        }
+    }
+
     pub(super) fn report(
         &self,
         step: u64,

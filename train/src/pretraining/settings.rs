@@ -1,6 +1,6 @@
 use super::SettingsError;
 use crate::data::Weighting;
-use crate::{AdamWSettings, LossKind, MaskingSettings, Schedule, ScheduleSettings};
+use crate::{AdamWSettings, LossKind, MaskingSettings, ModalityWeights, Schedule, ScheduleSettings};
 use egom2p_calibration::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,13 @@ impl PretrainingSettings {
             precision: TrainingPrecision::Bf16,
             loss: LossKind::Mod,
             batch: BatchSettings { samples: 1024, samples_per_pass: 4 },
-            masking: MaskingSettings { visible_tokens: 2048, target_tokens: 2048, alphas: vec![0.01, 0.1, 1.0, 10.0] },
+            masking: MaskingSettings {
+                visible_tokens: 2048,
+                target_tokens: 2048,
+                alphas: vec![0.01, 0.1, 1.0, 10.0],
+                visible_weights: ModalityWeights::EQUAL,
+                target_weights: ModalityWeights::EQUAL,
+            },
             sampling: Weighting::Proportional,
             optimizer: AdamWSettings { betas: (0.9, 0.95), epsilon: 1e-8, weight_decay: 0.05, clip_norm: Some(1.0) },
             schedule: ScheduleSettings {

@@ -19,14 +19,18 @@ const QUOTED: usize = 80;
 struct State {
     progress: Progress,
     settings: PretrainingSettings,
+    /// The position of the stream; of several ranks, the first one's.
     stream: Value,
+    /// Those of the other ranks' streams, by rank.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    other_streams: Vec<Value>,
     /// The best evaluations; null for a training without validation.
     validation: Value,
 }
 
 impl Pretraining {
-    /// What this training needs to go on from here. The tensors share their values with the network and the optimiser:
-    /// write or copy them before the next step.
+    /// What this training needs to go on from here; of several ranks, all ask for it and get the same. The tensors share
+    /// their values with the network and the optimiser: write or copy them before the next step.
     pub fn checkpoint(&self) -> Result<Checkpoint, PretrainingError> {
         if self.interrupted {
             return Err(PretrainingError::Interrupted);
@@ -39,10 +43,12 @@ impl Pretraining {
             tensors.insert(format!("{FIRST}{name}"), first.detach());
             tensors.insert(format!("{SECOND}{name}"), second.detach());
         }
+        let mut streams = self.positions()?.into_iter();
         let state = State {
             progress: self.progress,
             settings: self.settings.clone(),
-            stream: self.stream.position(),
+            stream: streams.next().unwrap_or_default(),
+            other_streams: streams.collect(),
             validation: self.validation.as_ref().map(Validation::state).unwrap_or_default(),
         };
         Ok(Checkpoint {
@@ -54,7 +60,8 @@ impl Pretraining {
         })
     }
 
-    /// Goes to where a checkpoint was made, which must be of a training of this model and by these settings.
+    /// Goes to where a checkpoint was made, which must be of a training of this model, by these settings and of as many
+    /// ranks; they all restore the same one.
     ///
     /// All but the stream's position is checked before anything changes; where the stream refuses its position, the
     /// training is as after a failed step.
@@ -70,8 +77,17 @@ impl Pretraining {
             copies.push((second.shallow_clone(), stored(checkpoint, &format!("{SECOND}{name}"), second)?));
         }
         let bests = self.matching_bests(&state.validation)?;
+        let rank = match &self.ranks {
+            Some(ranks) => {
+                ranks.agree("checkpoint", &checkpoint.state.to_string())?;
+                ranks.rank()
+            }
+            None => 0,
+        };
         self.interrupted = true;
-        self.stream.seek(&state.stream)?;
+        let stream = if rank == 0 { &state.stream } else { &state.other_streams[rank - 1] };
+        let sought = self.stream.seek(stream).map_err(PretrainingError::from);
+        self.of_all_ranks(sought)?;
         {
             let _no_gradient = tch::no_grad_guard();
             for (mut target, source) in copies {
@@ -116,6 +132,12 @@ impl Pretraining {
         let (was, is) = (json!(state.settings), json!(self.settings));
         if let Some(difference) = Difference::first("settings", &was, &is) {
             return Err(difference.refused("resume with the settings of the checkpoint, or start from its weights"));
+        }
+        let (was, is) = (json!(state.other_streams.len() + 1), json!(self.n_ranks()));
+        if let Some(difference) = Difference::first("number of ranks", &was, &is) {
+            return Err(
+                difference.refused("start as many ranks as the checkpoint has, or a new training from its weights")
+            );
         }
         let (was, is) = (json!(checkpoint.step), json!(state.progress.steps));
         if let Some(difference) = Difference::first("step", &was, &is) {

@@ -1,6 +1,7 @@
 use super::PretrainingError;
 use super::state::quoted;
 use crate::data::Sample;
+use crate::distributed::Ranks;
 use crate::{Batch, BatchRow, Network, Selection};
 use egom2p_model::{Modality, ModelConfig};
 use serde::{Deserialize, Serialize};
@@ -87,13 +88,23 @@ impl Validation {
 
     /// Evaluates a network after so many steps of its training.
     pub fn evaluate(&mut self, network: &Network, step: u64) -> Result<ValidationReport, PretrainingError> {
+        self.evaluate_together(network, step, None)
+    }
+
+    /// As [`evaluate`](Self::evaluate), with the passes divided over ranks that have the same samples and parameters.
+    pub(super) fn evaluate_together(
+        &mut self,
+        network: &Network,
+        step: u64,
+        ranks: Option<&Ranks>,
+    ) -> Result<ValidationReport, PretrainingError> {
         let mut reports = Vec::with_capacity(self.tasks.len());
         for index in 0..self.tasks.len() {
             let Task { target, held_out, trained, .. } = &self.tasks[index];
             let now = Best {
                 step,
-                held_out: self.loss(network, held_out, *target)?,
-                trained: if trained.is_empty() { None } else { Some(self.loss(network, trained, *target)?) },
+                held_out: self.loss(network, held_out, *target, ranks)?,
+                trained: if trained.is_empty() { None } else { Some(self.loss(network, trained, *target, ranks)?) },
             };
             reports.push(self.tasks[index].report(now));
         }
@@ -132,16 +143,26 @@ impl Validation {
     }
 
     /// The mean cross-entropy over all targets of some samples.
-    fn loss(&self, network: &Network, rows: &[BatchRow], target: Modality) -> Result<f64, PretrainingError> {
+    fn loss(
+        &self,
+        network: &Network,
+        rows: &[BatchRow],
+        target: Modality,
+        ranks: Option<&Ranks>,
+    ) -> Result<f64, PretrainingError> {
         let _no_gradient = tch::no_grad_guard();
+        let (first, stride) = ranks.map_or((0, 1), |ranks| (ranks.rank(), ranks.n_ranks()));
         let (mut sum, mut n_targets) = (0.0, 0);
-        for rows in rows.chunks(self.samples_per_pass) {
+        for rows in rows.chunks(self.samples_per_pass).skip(first).step_by(stride) {
             let losses = network.losses(&Batch::new(&self.config, rows, self.device)?)?;
             let n = losses.n_targets[target.index()];
             sum += losses.value(target)? * n as f64;
             n_targets += n;
         }
-        Ok(sum / n_targets as f64)
+        let Some(ranks) = ranks else { return Ok(sum / n_targets as f64) };
+        let sums = ranks.gather_numbers(&[sum, n_targets as f64])?;
+        let total = |place: usize| sums.iter().map(|numbers| numbers[place]).sum::<f64>();
+        Ok(total(0) / total(1))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Forward {
 pub struct TokenizerStep {
     /// The step, counted from 0.
     pub step: u64,
-    /// The sum of the losses of this rank's clips.
+    /// The sum of the losses, the mean over the ranks.
     pub loss: f64,
     /// The part of it that is reconstruction.
     pub reconstruction: f64,
@@ -85,12 +85,12 @@ impl<T: Tokenizer> TokenizerTraining<T> {
         &self.schedule
     }
 
-    /// Takes a step on this rank's clips. Where this fails, neither parameters nor codebook have moved, unless it is libtorch
-    /// that fails while it moves them.
+    /// Takes a step on this rank's clips, at the same time as all other ranks. Where this fails, neither parameters nor codebook
+    /// have moved, unless it is libtorch that fails while it moves them.
     pub fn step(&mut self, clips: &Tensor, peers: &dyn Peers) -> Result<TokenizerStep> {
         let step = self.n_steps;
         let forward = self.tokenizer.forward(clips)?;
-        let loss = number(&forward.loss)?;
+        let [loss, reconstruction] = means([&forward.loss, &forward.reconstruction], peers)?;
         if !loss.is_finite() {
             return Err(TokenizerError::Loss { step, value: loss });
         }
@@ -104,7 +104,6 @@ impl<T: Tokenizer> TokenizerTraining<T> {
         let learning_rate = self.schedule.learning_rate(step);
         self.optimizer.step_with_norm(learning_rate, gradient_norm)?;
         self.n_steps += 1;
-        let reconstruction = number(&forward.reconstruction)?;
         Ok(TokenizerStep { step, loss, reconstruction, learning_rate, gradient_norm, codebook })
     }
 
@@ -120,6 +119,12 @@ impl<T: Tokenizer> TokenizerTraining<T> {
     }
 }
 
-fn number(scalar: &Tensor) -> Result<f64> {
-    scalar.f_double_value(&[]).map_err(TokenizerError::operation("read a loss"))
+/// The means of scalars over the ranks, so that all of them stop where one has a loss that is no number.
+fn means(scalars: [&Tensor; 2], peers: &dyn Peers) -> Result<[f64; 2]> {
+    let read = || TokenizerError::operation("read a loss");
+    let [loss, reconstruction] = scalars.map(|scalar| scalar.f_double_value(&[]));
+    let own = Tensor::f_from_slice(&[loss.map_err(read())?, reconstruction.map_err(read())?]).map_err(read())?;
+    let sum = peers.sum(&own)?;
+    let mean = |place: i64| sum.f_double_value(&[place]).map(|sum| sum / peers.n_ranks() as f64).map_err(read());
+    Ok([mean(0)?, mean(1)?])
 }

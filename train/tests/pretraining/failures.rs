@@ -43,8 +43,8 @@ fn a_loss_that_is_no_number_names_its_samples_and_moves_nothing() {
     let PretrainingError::NotFinite { step: 2, value, ref samples, .. } = error else { panic!("{error}") };
     assert!(value.is_nan());
     // Clips 10 and 11 were in the network together.
-    let names: Vec<(&str, usize)> = samples.iter().map(|sample| (sample.key.as_str(), sample.dataset)).collect();
-    assert_eq!(names, [("clip-10", 0), ("clip-11", 1)]);
+    let names: Vec<String> = samples.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["clip-10 of dataset 0", "clip-11 of dataset 1"]);
     let message = error.to_string();
     assert!(
         message.contains("the loss of step 2 is NaN, with samples clip-10 of dataset 0, clip-11 of dataset 1"),

@@ -28,7 +28,13 @@ fn settings_are_this_json() {
         "precision": "bf16",
         "loss": "mod",
         "batch": { "samples": 1024, "samples_per_pass": 4 },
-        "masking": { "visible_tokens": 2048, "target_tokens": 2048, "alphas": [0.01, 0.1, 1.0, 10.0] },
+        "masking": {
+            "visible_tokens": 2048,
+            "target_tokens": 2048,
+            "alphas": [0.01, 0.1, 1.0, 10.0],
+            "visible_weights": { "camera": 1.0, "depth": 1.0, "gaze": 1.0, "rgb": 1.0 },
+            "target_weights": { "camera": 1.0, "depth": 1.0, "gaze": 1.0, "rgb": 1.0 },
+        },
         "sampling": "proportional",
         "optimizer": { "betas": [0.9, 0.95], "epsilon": 1e-8, "weight_decay": 0.05, "clip_norm": 1.0 },
         "schedule": {
