@@ -6,6 +6,7 @@ pub mod data;
 pub mod distributed;
 mod error;
 pub mod evaluation;
+mod head;
 mod losses;
 mod masking;
 pub mod metrics;

@@ -1,4 +1,5 @@
 use crate::batch::Rows;
+use crate::head::Head;
 use crate::losses::ModalityLosses;
 use crate::{Batch, Result, TrainError};
 use egom2p_calibration::{Precision, with_precision};
@@ -16,7 +17,7 @@ pub struct Network {
     config: ModelConfig,
     encoder: Trunk,
     decoder: Trunk,
-    heads: [Graph; 4],
+    heads: [Head; 4],
     parameters: TorchParameters,
     device: Device,
 }
@@ -36,12 +37,15 @@ impl Network {
     pub fn new(config: &ModelConfig, source: &dyn Parameters, precision: Precision, device: Device) -> Result<Self> {
         let graph =
             |stage, variant| -> Result<Graph> { Ok(with_precision(&stage_graph(config, stage, variant)?, precision)?) };
-        let head = |modality| graph(Stage::head(modality), Variant::Default);
+        let head = |modality| -> Result<Head> {
+            Ok(Head::new(graph(Stage::head(modality), Variant::Default)?, config.vocabulary(modality)))
+        };
         let encoder = graph(Stage::Encoder, Variant::Masked)?;
         let decoder = graph(Stage::Decoder, Variant::Masked)?;
         let [camera, depth, gaze, rgb] = Modality::ALL;
         let heads = [head(camera)?, head(depth)?, head(gaze)?, head(rgb)?];
-        let names = [&encoder, &decoder].into_iter().chain(&heads).flat_map(Graph::params);
+        let graphs = [&encoder, &decoder].into_iter().chain(heads.iter().map(Head::graph));
+        let names = graphs.flat_map(Graph::params);
         let parameters = TorchParameters::load(names, source, device)?;
         for (name, tensor) in parameters.iter() {
             let _ = tensor
@@ -84,15 +88,11 @@ impl Network {
                 continue;
             }
             let pick = || -> Result<(Tensor, Tensor), TchError> {
-                let rows = flat.f_index_select(0, places)?.f_unsqueeze(0)?;
+                let rows = flat.f_index_select(0, places)?;
                 Ok((rows, batch.targets.tokens.f_flatten(0, -1)?.f_index_select(0, places)?))
             };
             let (rows, targets) = pick().map_err(TrainError::operation("pick the targets"))?;
-            let logits = self.head(index, &rows)?;
-            let loss = logits.f_squeeze_dim(0).and_then(|logits| {
-                logits.f_cross_entropy_loss(&targets, None::<Tensor>, tch::Reduction::Mean, -100, 0.0)
-            });
-            losses[index] = Some(loss.map_err(TrainError::operation("compute a cross-entropy"))?);
+            losses[index] = Some(self.heads[index].loss(&rows, &targets, &self.parameters, self.device)?);
         }
         Ok(ModalityLosses { losses, n_targets, vocabulary })
     }
@@ -110,11 +110,6 @@ impl Network {
             ("query_mask", query_mask),
         ];
         self.decoder.run(&queries, self)
-    }
-
-    /// Logits of hidden rows.
-    fn head(&self, index: usize, rows: &Tensor) -> Result<Tensor> {
-        Ok(run(&self.heads[index], &[("hidden", rows)], &self.parameters, self.device)?.swap_remove(0).1)
     }
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let predictions = Predictions::read(&predicted)?;
         let scores = Scores::of(&predictions, &sample)?;
         let name = weights.file_name().unwrap_or_default().to_string_lossy();
+        let name = if are_random { format!("{name} with random weights") } else { name.into_owned() };
         picture::draw(&name, &sample, &predictions, &scores, &picture)?;
         Ok(scores)
     })?;

@@ -85,6 +85,9 @@ struct MainArgs {
     /// paper, published, or a JSON file of settings as "egom2p-train settings" prints it [default: published]
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     settings: Option<PathBuf>,
+    /// How often a clip that was read is given before it is read again; 4 as published, 1 where reading costs little
+    #[arg(long, value_name = "N", default_value_t = DataSettings::default().n_repeats)]
+    repeats: usize,
     /// How many damaged files or clips in shards are left out before the training fails
     #[arg(long, value_name = "N", default_value_t = MAX_DAMAGED)]
     max_damaged: usize,
@@ -221,8 +224,14 @@ impl MainArgs {
                 "two patterns of --data are of the dataset {name}\ngive one pattern for each dataset, in single quotes, because shells read braces"
             );
         }
-        let (seed, n_workers, max_damaged) = (settings.seed, self.workers, self.max_damaged);
-        let data = DataSettings { seed, rank: rank as u64, n_workers, max_damaged, ..DataSettings::default() };
+        let data = DataSettings {
+            seed: settings.seed,
+            rank: rank as u64,
+            n_workers: self.workers,
+            n_repeats: self.repeats,
+            max_damaged: self.max_damaged,
+            ..DataSettings::default()
+        };
         Ok(Mixture::open(&datasets, &data, &settings.sampling, layout, report)?)
     }
 
