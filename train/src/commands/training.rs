@@ -1,6 +1,7 @@
 //! What all trainings of the command line share: their folder, their length, and how they end.
 
 use super::interrupt;
+use super::lock::FolderLock;
 use super::progress::TrainingProgress;
 use crate::console;
 use anyhow::{Context as _, ensure};
@@ -10,7 +11,6 @@ use egom2p_train::metrics::{LINES_FILE, MetricsFolder, StepMetrics};
 use serde_json::json;
 use std::{
     env,
-    fs::{self, File, TryLockError},
     num::NonZero,
     path::{Path, PathBuf},
     rc::Rc,
@@ -80,7 +80,7 @@ pub(super) struct TrainingFolder {
 
 struct TrainingFiles {
     metrics: MetricsFolder,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl TrainingArgs {
@@ -200,15 +200,7 @@ impl TrainingFiles {
                 "{shown} holds a training already\ngo on with it by --resume, or choose another folder"
             );
         }
-        let unwritable = || format!("cannot write into {shown}\nchoose a folder that may be written to");
-        fs::create_dir_all(&folder).with_context(unwritable)?;
-        let lock = File::open(&folder).with_context(unwritable)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                anyhow::bail!("another process trains in {shown}\nwait until it ends, or choose another folder")
-            }
-            locked => locked.with_context(unwritable)?,
-        }
+        let lock = FolderLock::hold(&folder)?;
         let metrics = match first {
             Some(checkpoint) => {
                 // The checkpoint comes first, so that what is killed from here on can be resumed.

@@ -108,7 +108,7 @@ fn slow_video_is_learned() {
     let mut usage = CodebookUsage::new(1000);
     usage.add(&forward.tokens).unwrap();
     eprintln!("held-out error {error:.4}, of the mean colour {constant:.4}, perplexity {:.1}", usage.perplexity());
-    // Eleven runs with three seeds and rates from 1e-3 to 3e-3 gave 0.64 to 0.81 of the mean colour's error and perplexities
+    // Twelve runs with three seeds and rates from 1e-3 to 3e-3 gave 0.64 to 0.81 of the mean colour's error and perplexities
     // from 16 to 40: what so few steps reach depends on rounding.
     assert!(error < 0.85 * constant, "{error} is too much beside {constant}");
     assert!(usage.perplexity() > 10.0, "{}", usage.perplexity());
