@@ -25,7 +25,7 @@ pub use masking::{Budgets, Masking, MaskingError, MaskingSettings, ModalityWeigh
 pub use network::Network;
 pub use optimizer::{AdamW, AdamWSettings, no_weight_decay};
 pub use pretraining::{
-    BatchSettings, Initial, Pretraining, PretrainingError, PretrainingSettings, Progress, SampleName, SettingsError,
-    StepReport, TaskReport, TrainingPrecision, Validation, ValidationReport,
+    BatchSettings, Initial, Initialization, Pretraining, PretrainingError, PretrainingSettings, Progress, SampleName,
+    SettingsError, StepReport, TaskReport, TrainingPrecision, Validation, ValidationReport,
 };
 pub use schedule::{Schedule, ScheduleSettings};

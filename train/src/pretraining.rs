@@ -24,7 +24,7 @@ use tch::{Device, Tensor};
 pub use error::{PretrainingError, SettingsError};
 pub use initial::Initial;
 pub use progress::{Progress, StepReport};
-pub use settings::{BatchSettings, PretrainingSettings, TrainingPrecision};
+pub use settings::{BatchSettings, Initialization, PretrainingSettings, TrainingPrecision};
 pub use validation::{TaskReport, Validation, ValidationReport};
 
 /// A training of the main model, step by step. With the parameters of [`Initial`] it is pretraining; with those of trained

@@ -28,6 +28,9 @@ use std::{
 };
 use tch::Device;
 
+/// The least difference in nats that the RGB of another clip makes where a target depends on RGB.
+const HEEDED: f64 = 0.01;
+
 const PRETRAIN_EXAMPLES: &str = "\
 Examples:
   A small model on two datasets; quotes keep the shell from reading the brackets:
@@ -110,7 +113,7 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<()> {
         Some(checkpoint) => checkpoint.config.clone(),
         None => args.model.config()?,
     };
-    let initial = Initial::new(&config, settings.seed);
+    let initial = Initial::new(&config, settings.seed).with(settings.initialization);
     args.main.train(&settings, &config, &initial, newest, ranks.as_ref())
 }
 
@@ -299,6 +302,13 @@ impl Training for Run {
             let target = task.target;
             values.push((format!("validation/{target}"), task.held_out));
             values.extend(task.trained.map(|loss| (format!("validation/{target}/trained"), loss)));
+            values.extend(task.exchanged.map(|loss| (format!("validation/{target}/exchanged"), loss)));
+            let heeds = task.exchanged.is_none_or(|exchanged| exchanged - task.held_out > HEEDED);
+            if !heeds && self.is_first {
+                console::note(format_args!(
+                    "{target} from rgb does not depend on rgb so far: that of another clip does as well"
+                ));
+            }
             if task.overfitting && self.is_first {
                 let best = task.best_step;
                 console::note(format_args!(

@@ -4,7 +4,7 @@ use super::lock::FolderLock;
 use super::model::ModelArgs;
 use super::{interrupt, shell};
 use crate::console;
-use egom2p_synth::{Settings, Split, write_dataset};
+use egom2p_synth::{Rooms, Settings, Split, write_dataset};
 use serde_json::json;
 use std::{num::NonZero, ops::ControlFlow, path::PathBuf, thread};
 
@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Clips for training; a tenth comes on top for validation
     #[arg(long, value_name = "N", default_value_t = 1000)]
     clips: usize,
+    /// What the rooms are like: many kinds of furniture and textures, or bare and dark ones with a lamp on the head, from
+    /// which a small model learns sooner
+    #[arg(long, value_enum, default_value_t = RoomsName::Furnished)]
+    rooms: RoomsName,
     /// What the clips follow from
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -38,8 +42,18 @@ pub(crate) struct Args {
     json: bool,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RoomsName {
+    Furnished,
+    Dark,
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let settings = Settings::for_model(&args.model.config()?, args.seed, args.clips);
+    let rooms = match args.rooms {
+        RoomsName::Furnished => Rooms::Furnished,
+        RoomsName::Dark => Rooms::Dark,
+    };
+    let settings = Settings { rooms, ..Settings::for_model(&args.model.config()?, args.seed, args.clips) };
     let n_threads = args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
     settings.validate()?;
     let _lock = FolderLock::hold(&args.out)?;

@@ -1,3 +1,4 @@
+use super::Initialization;
 use crate::random::Random;
 use egom2p_graph::{ParameterError, Parameters};
 use egom2p_model::weights::{WeightsPart, canonical_name, sincos_1d, sincos_3d};
@@ -5,6 +6,11 @@ use egom2p_model::{Modality, ModelConfig};
 
 /// The deviation of tables that are added up.
 const EMBEDDING_DEVIATION: f64 = 0.02;
+/// The deviation of the encoder's token tables in [`Initialization::Mimetic`]: near that of the positions, which is 0.71.
+const MIMETIC_TOKEN_DEVIATION: f64 = 0.5;
+/// The length of the rows of queries and keys in [`Initialization::Mimetic`]. A row of a head of 32 channels then scores its
+/// own place `1.44 * 32 / sqrt(32) = 8.1` above an unrelated one.
+const MIMETIC_GAIN: f64 = 1.2;
 
 /// What the main model's parameters are before the first step, from a seed (specification section 1.9).
 ///
@@ -12,6 +18,8 @@ const EMBEDDING_DEVIATION: f64 = 0.02;
 #[derive(Clone, Debug)]
 pub struct Initial {
     grid: [usize; 3],
+    heads: usize,
+    initialization: Initialization,
     seed: u64,
 }
 
@@ -29,15 +37,27 @@ enum Rule {
 }
 
 impl Initial {
-    /// The first parameters of a model.
+    /// The first parameters of a model, as published.
     pub fn new(config: &ModelConfig, seed: u64) -> Self {
-        Self { grid: config.video.grid(), seed }
+        Self { grid: config.video.grid(), heads: config.heads, initialization: Initialization::Published, seed }
+    }
+
+    /// The same parameters by another rule.
+    #[must_use]
+    pub fn with(self, initialization: Initialization) -> Self {
+        Self { initialization, ..self }
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
         let n_values = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))?;
         let mut random = Random::named(self.seed, "initial", name);
-        Some(match Rule::of(name)? {
+        let mut rule = Rule::of(name)?;
+        if self.initialization == Initialization::Mimetic && name.ends_with(".token_emb.weight") {
+            if let Rule::Normal { deviation } = &mut rule {
+                *deviation = MIMETIC_TOKEN_DEVIATION;
+            }
+        }
+        let mut values = match rule {
             Rule::Constant(value) => vec![value; n_values],
             Rule::Normal { deviation } => (0..n_values).map(|_| (deviation * random.normal()) as f32).collect(),
             Rule::Xavier { stacked } => {
@@ -50,8 +70,54 @@ impl Initial {
                 let table = if modality.is_video() { sincos_3d(self.grid, dim) } else { sincos_1d(length, dim) };
                 table.filter(|table| table.len() == n_values)?
             }
-        })
+        };
+        if self.initialization == Initialization::Mimetic {
+            self.align(name, shape, &mut values)?;
+        }
+        Some(values)
     }
+
+    /// Overwrites the rows of queries and keys: those of a head are the same orthonormal rows in both.
+    fn align(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Option<()> {
+        let Some((path, matrix)) = name.strip_suffix(".weight").and_then(|name| name.rsplit_once('.')) else {
+            return Some(());
+        };
+        // Which of the stacked matrices are queries or keys.
+        let aligned = match matrix {
+            "qkv" => 2,
+            "q" | "kv" => 1,
+            _ => return Some(()),
+        };
+        let &[_, dim] = shape else { return None };
+        let rows_of_head = dim.checked_div(self.heads)?;
+        for head in 0..self.heads {
+            let mut random = Random::named(self.seed, "initial", &format!("{path}.{head}"));
+            let rows = orthonormal_rows(rows_of_head, dim, &mut random);
+            for stacked in 0..aligned {
+                let start = (stacked * self.heads + head) * rows_of_head * dim;
+                for (value, row) in values.get_mut(start..)?.iter_mut().zip(rows.iter().flatten()) {
+                    *value = (MIMETIC_GAIN * row) as f32;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Rows of length 1 that are orthogonal to each other, evenly distributed: normal ones, orthogonalised in turn.
+fn orthonormal_rows(n_rows: usize, dim: usize, random: &mut Random) -> Vec<Vec<f64>> {
+    let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n_rows);
+    for _ in 0..n_rows {
+        let mut row: Vec<f64> = (0..dim).map(|_| random.normal()).collect();
+        for other in &rows {
+            let share: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+            row.iter_mut().zip(other).for_each(|(value, other)| *value -= share * other);
+        }
+        let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|value| *value /= length);
+        rows.push(row);
+    }
+    rows
 }
 
 impl Parameters for Initial {
@@ -87,7 +153,8 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use super::Initial;
+    use super::{Initial, MIMETIC_GAIN};
+    use crate::Initialization;
     use egom2p_graph::Parameters;
     use egom2p_model::weights::WeightsPart;
     use egom2p_model::{Preset, expected_tensors};
@@ -96,7 +163,12 @@ mod tests {
     const STANDARD_ERRORS: f64 = 4.5;
 
     fn values(name: &str, shape: &[usize]) -> Vec<f32> {
-        Initial::new(&Preset::Tiny.config(), 7).parameter(name, shape).expect("a rule")
+        values_of(Initialization::Published, name, shape)
+    }
+
+    fn values_of(initialization: Initialization, name: &str, shape: &[usize]) -> Vec<f32> {
+        let initial = Initial::new(&Preset::Tiny.config(), 7).with(initialization);
+        initial.parameter(name, shape).expect("a rule")
     }
 
     fn assert_moments(name: &str, values: &[f32], variance: f64, kurtosis: f64) {
@@ -142,6 +214,33 @@ mod tests {
         ] {
             assert_moments(name, &values(name, shape), 0.02_f64.powi(2), 3.0);
         }
+    }
+
+    #[test]
+    fn mimetic_queries_and_keys_of_a_head_are_the_same_orthogonal_rows() {
+        let initial = Initial::new(&Preset::Tiny.config(), 7).with(Initialization::Mimetic);
+        let values = |name: &str, shape: &[usize]| initial.parameter(name, shape).expect("a rule");
+        let (dim, head) = (192, 32);
+        let queries = values("decoder.3.cross_attn.q.weight", &[dim, dim]);
+        let keys = values("decoder.3.cross_attn.kv.weight", &[2 * dim, dim]);
+        let both = values("encoder.0.attn.qkv.weight", &[3 * dim, dim]);
+        assert_eq!(queries, keys[..dim * dim]);
+        assert_eq!(both[..dim * dim], both[dim * dim..2 * dim * dim]);
+        assert_ne!(both[..dim * dim], queries[..]);
+        // The values' rows are those of the published rule.
+        let published = values_of(Initialization::Published, "encoder.0.attn.qkv.weight", &[3 * dim, dim]);
+        assert_eq!(both[2 * dim * dim..], published[2 * dim * dim..]);
+        for rows in queries.chunks_exact(head * dim) {
+            for (i, a) in rows.chunks_exact(dim).enumerate() {
+                for (j, b) in rows.chunks_exact(dim).enumerate() {
+                    let product: f64 = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                    let expected = if i == j { MIMETIC_GAIN.powi(2) } else { 0.0 };
+                    assert!((product - expected).abs() < 1e-5, "rows {i} and {j}: {product}, expected {expected}");
+                }
+            }
+        }
+        let name = "encoder_embeddings.tok_rgb.token_emb.weight";
+        assert_moments(name, &values(name, &[1000, dim]), 0.25, 3.0);
     }
 
     #[test]

@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub struct PretrainingSettings {
     /// What all random choices of a training follow from.
     pub seed: u64,
+    /// What the parameters are before the first step; a post-training, which is given them, does not read it.
+    pub initialization: Initialization,
     /// What products are computed in.
     pub precision: TrainingPrecision,
     /// How the losses of the modalities become one.
@@ -37,6 +39,20 @@ pub struct PretrainingSettings {
     pub optimizer: AdamWSettings,
     /// How far and how fast.
     pub schedule: ScheduleSettings,
+}
+
+/// What the main model's parameters are before the first step of a pretraining.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Initialization {
+    /// As the published code (specification section 1.9). Token tables start with a deviation of 0.02 beside positions of
+    /// 0.71, so that the encoder's output hardly depends on tokens at first, and in a short training with a high learning
+    /// rate may never.
+    Published,
+    /// For small models on few samples: attention starts where query and key have the same place, since queries and keys of
+    /// a head are the same orthonormal rows (Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers"),
+    /// and the encoder's token tables start with a deviation of 0.5. The rest is as published.
+    Mimetic,
 }
 
 /// Samples of a step and how they pass through the network.
@@ -75,6 +91,7 @@ impl PretrainingSettings {
     pub fn published() -> Self {
         Self {
             seed: 0,
+            initialization: Initialization::Published,
             precision: TrainingPrecision::Bf16,
             loss: LossKind::Mod,
             batch: BatchSettings { samples: 1024, samples_per_pass: 4 },

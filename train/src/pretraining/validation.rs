@@ -35,6 +35,10 @@ pub struct TaskReport {
     pub held_out: f64,
     /// The same for the training's samples; `None` where none has both modalities.
     pub trained: Option<f64>,
+    /// The same for the held-out samples, each with the RGB of the next one; `None` where there is but one. What the model
+    /// has learned of RGB is the difference to `held_out`: where it stays 0, the encoder says the same of every clip, as it
+    /// does after too high a learning rate.
+    pub exchanged: Option<f64>,
     /// The best held-out loss so far, this one included.
     pub best: f64,
     /// Where it was.
@@ -49,6 +53,7 @@ pub struct TaskReport {
 struct Task {
     target: Modality,
     held_out: Vec<BatchRow>,
+    exchanged: Vec<BatchRow>,
     trained: Vec<BatchRow>,
     best: Option<Best>,
 }
@@ -76,8 +81,10 @@ impl Validation {
         device: Device,
     ) -> Result<Self, PretrainingError> {
         let rows = |samples: &[Sample], target| samples.iter().filter_map(|sample| row(sample, target)).collect();
-        let task =
-            |target| Task { target, held_out: rows(held_out, target), trained: rows(trained, target), best: None };
+        let task = |target| {
+            let held_out: Vec<BatchRow> = rows(held_out, target);
+            Task { target, exchanged: exchanged(&held_out), held_out, trained: rows(trained, target), best: None }
+        };
         let targets = Modality::ALL.into_iter().filter(|&modality| modality != Modality::Rgb);
         let tasks: Vec<Task> = targets.map(task).filter(|task| !task.held_out.is_empty()).collect();
         if tasks.is_empty() {
@@ -100,13 +107,12 @@ impl Validation {
     ) -> Result<ValidationReport, PretrainingError> {
         let mut reports = Vec::with_capacity(self.tasks.len());
         for index in 0..self.tasks.len() {
-            let Task { target, held_out, trained, .. } = &self.tasks[index];
-            let now = Best {
-                step,
-                held_out: self.loss(network, held_out, *target, ranks)?,
-                trained: if trained.is_empty() { None } else { Some(self.loss(network, trained, *target, ranks)?) },
-            };
-            reports.push(self.tasks[index].report(now));
+            let Task { target, held_out, exchanged, trained, .. } = &self.tasks[index];
+            let loss = |rows: &[BatchRow]| self.loss(network, rows, *target, ranks);
+            let some = |rows: &[BatchRow]| if rows.is_empty() { Ok(None) } else { loss(rows).map(Some) };
+            let now = Best { step, held_out: loss(held_out)?, trained: some(trained)? };
+            let exchanged = some(exchanged)?;
+            reports.push(TaskReport { exchanged, ..self.tasks[index].report(now) });
         }
         Ok(ValidationReport { step, tasks: reports })
     }
@@ -181,6 +187,7 @@ impl Task {
             target: self.target,
             held_out: now.held_out,
             trained: now.trained,
+            exchanged: None,
             best: best.held_out,
             best_step: best.step,
             improved,
@@ -198,14 +205,28 @@ fn row(sample: &Sample, target: Modality) -> Option<BatchRow> {
     Some(BatchRow { visible: whole(Modality::Rgb)?, targets: whole(target)? })
 }
 
+/// The targets of every row beside what is visible of the next one.
+fn exchanged(rows: &[BatchRow]) -> Vec<BatchRow> {
+    if rows.len() < 2 {
+        return Vec::new();
+    }
+    let next = rows.iter().cycle().skip(1);
+    let pairs = rows.iter().zip(next);
+    pairs.map(|(row, next)| BatchRow { visible: next.visible.clone(), targets: row.targets.clone() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Best, Task};
     use egom2p_model::Modality;
 
+    fn task() -> Task {
+        Task { target: Modality::Camera, held_out: vec![], exchanged: vec![], trained: vec![], best: None }
+    }
+
     /// Whether each of these evaluations (held out, trained) is an improvement, and whether it shows overfitting.
     fn verdicts(evaluations: &[(f64, Option<f64>)]) -> Vec<(bool, bool)> {
-        let mut task = Task { target: Modality::Camera, held_out: vec![], trained: vec![], best: None };
+        let mut task = task();
         let best =
             |(step, &(held_out, trained)): (usize, &(f64, Option<f64>))| Best { step: step as u64, held_out, trained };
         let reports = evaluations.iter().enumerate().map(|evaluation| task.report(best(evaluation)));
@@ -219,7 +240,7 @@ mod tests {
             verdicts(&evaluations).iter().map(|verdict| verdict.0).collect::<Vec<_>>(),
             [true, true, false, false, true]
         );
-        let mut task = Task { target: Modality::Camera, held_out: vec![], trained: vec![], best: None };
+        let mut task = task();
         task.report(Best { step: 3, held_out: 1.0, trained: None });
         let report = task.report(Best { step: 9, held_out: 1.2, trained: None });
         assert_eq!(

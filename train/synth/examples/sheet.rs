@@ -1,13 +1,13 @@
 //! A picture of some clips, and how long they took.
 //!
-//! `cargo run --release -p egom2p-synth --example sheet -- PICTURE.png [SEED]`: for each clip of each dataset a row of four
+//! `cargo run --release -p egom2p-synth --example sheet -- PICTURE.png [SEED [dark]]`: for each clip of each dataset a row of four
 //! frames, their depth videos beside them, and the gaze as a white cross.
 #![allow(clippy::print_stdout, reason = "a program that reports")]
 
 use std::{env, error::Error, fs::File, io::BufWriter, time::Instant};
 
 use egom2p_model::Preset;
-use egom2p_synth::{Clip, DepthVideo, Settings, Split};
+use egom2p_synth::{Clip, DepthVideo, Rooms, Settings, Split};
 
 const CLIPS_PER_DATASET: usize = 3;
 const SHOWN: [usize; 4] = [0, 5, 10, 15];
@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let path = arguments.next().ok_or("name the picture to write")?;
     let seed = arguments.next().map_or(Ok(0), |seed| seed.parse())?;
-    let settings = Settings::for_model(&Preset::Tiny.config(), seed, 100);
+    let rooms = if arguments.next().as_deref() == Some("dark") { Rooms::Dark } else { Rooms::Furnished };
+    let settings = Settings { rooms, ..Settings::for_model(&Preset::Tiny.config(), seed, 100) };
     let (width, height) = (settings.width, settings.height);
     let (sheet_width, n_rows) = (2 * SHOWN.len() * width, settings.datasets.len() * CLIPS_PER_DATASET);
     let mut sheet = vec![0; sheet_width * n_rows * height * 3];

@@ -1,4 +1,5 @@
 use crate::camera::Camera;
+use crate::dark::darken;
 use crate::error::{Result, SynthError};
 use crate::furnish::furnish;
 use crate::gaze::{look_around, measure};
@@ -7,7 +8,7 @@ use crate::pose::Pose;
 use crate::random::Random;
 use crate::render::render;
 use crate::scene::Scene;
-use crate::settings::{Settings, Split};
+use crate::settings::{Rooms, Settings, Split};
 use crate::shade::Shades;
 use crate::timeline::{n_ticks, secs, tick_of_frame, tick_of_sample};
 
@@ -81,7 +82,10 @@ impl Take {
         // One branch each, so that a change to one part leaves the others as they were.
         let (mut rooms, mut heads, mut eyes) = (random.branch(), random.branch(), random.branch());
         let swings = rooms.chance(dataset.swings);
-        let scene = furnish(&mut rooms, swings);
+        let scene = match settings.rooms {
+            Rooms::Furnished => furnish(&mut rooms, swings),
+            Rooms::Dark => darken(&mut rooms, swings),
+        };
         let camera = Camera::new(settings.width, settings.height);
         let poses = head_motion(&scene, n_ticks(settings.frames, settings.samples), dataset.walks, &mut heads);
         let looks = look_around(&scene, &camera, &poses, &mut eyes);

@@ -1,3 +1,4 @@
+use crate::lamp::Lamp;
 use crate::palette::{self, Palette};
 use crate::random::Random;
 use crate::scene::{Room, Scene, Swing, Thing};
@@ -27,7 +28,7 @@ pub(crate) fn furnish(random: &mut Random, swings: bool) -> Scene {
     let things = hall.things(random, swings);
     let warmth = random.between(-0.06, 0.06);
     let exposure = Vector::new(1.0 + warmth, 1.0, 1.0 - warmth) * random.between(0.85, 1.1);
-    Scene { room, solids: hall.solids, things, lamp, exposure }
+    Scene { room, solids: hall.solids, things, lamp: Lamp::Room(lamp), exposure }
 }
 
 /// A room that is being furnished.

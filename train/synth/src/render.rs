@@ -1,4 +1,5 @@
 use crate::camera::Camera;
+use crate::lamp::Lamp;
 use crate::pose::Pose;
 use crate::scene::{Hit, Scene};
 use crate::shade::{Cone, Shades};
@@ -13,6 +14,11 @@ const AMBIENT_UPRIGHT: f64 = 0.14;
 const LAMP: f64 = 0.62;
 /// Squared metres at which the lamp's light is halved.
 const LAMP_REACH: f64 = 40.0;
+/// Light from everywhere and light of a lamp on the head, on a surface that faces it from very near.
+const DARK_AMBIENT: f64 = 0.06;
+const HEADLAMP: f64 = 1.5;
+/// Squared metres at which the headlamp's light is halved.
+const HEADLAMP_REACH: f64 = 3.0;
 /// How much darker the corners of a room are, and how far from the corner in metres that fades.
 const CORNER: f64 = 0.22;
 const CORNER_METRES: f64 = 0.25;
@@ -111,13 +117,25 @@ impl Painter<'_> {
         if surface.glows {
             return own.tinted(self.scene.exposure);
         }
-        let to_lamp = self.scene.lamp - point;
-        let square = to_lamp.dot(to_lamp);
-        let facing = touch.normal.dot(to_lamp) / square.sqrt();
-        let mut light = AMBIENT + AMBIENT_UPRIGHT * touch.normal.z.abs();
-        if facing > 0.0 && !self.shades.is_shaded(self.scene, point + touch.normal * 1e-6) {
-            light += LAMP * facing / (1.0 + square / LAMP_REACH);
-        }
+        let towards = |lamp: Vector| {
+            let to_lamp = lamp - point;
+            let square = to_lamp.dot(to_lamp);
+            (square, touch.normal.dot(to_lamp) / square.sqrt())
+        };
+        let light = match self.scene.lamp {
+            Lamp::Room(lamp) => {
+                let (square, facing) = towards(lamp);
+                let mut light = AMBIENT + AMBIENT_UPRIGHT * touch.normal.z.abs();
+                if facing > 0.0 && !self.shades.is_shaded(self.scene, lamp, point + touch.normal * 1e-6) {
+                    light += LAMP * facing / (1.0 + square / LAMP_REACH);
+                }
+                light
+            }
+            Lamp::Head => {
+                let (square, facing) = towards(self.pose.position);
+                HEADLAMP.mul_add(facing.max(0.0) / (1.0 + square / HEADLAMP_REACH), DARK_AMBIENT)
+            }
+        };
         own.tinted(self.scene.exposure) * (light * corner)
     }
 

@@ -1,5 +1,6 @@
 use std::f64::consts::TAU;
 
+use crate::lamp::Lamp;
 use crate::pose::direction;
 use crate::solid::{Shape, Solid, Touch};
 use crate::surface::Surface;
@@ -15,7 +16,7 @@ pub(crate) struct Scene {
     /// What is worth a look.
     pub(crate) things: Vec<Thing>,
     /// Where the light comes from.
-    pub(crate) lamp: Vector,
+    pub(crate) lamp: Lamp,
     /// Colour and strength of the picture as a whole.
     pub(crate) exposure: Vector,
 }

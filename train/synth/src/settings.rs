@@ -29,10 +29,25 @@ pub struct Settings {
     pub samples: usize,
     /// A pixel's colour is the mean over this many rays squared.
     pub rays: usize,
+    /// What the rooms are like.
+    pub rooms: Rooms,
     /// How gaze is measured.
     pub gaze: GazeSettings,
     /// The datasets, whose names differ.
     pub datasets: Vec<DatasetSettings>,
+}
+
+/// What the rooms of all datasets are like.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rooms {
+    /// Furniture, textures and colours of many kinds, a lamp at the ceiling. What a patch of the picture shows says little
+    /// of its distance.
+    #[default]
+    Furnished,
+    /// Bare and dark, with the same surfaces everywhere and a lamp on the head: near is bright. A small model learns from
+    /// few of them.
+    Dark,
 }
 
 /// What an eye tracker makes of where the eyes look.
@@ -97,6 +112,7 @@ impl Settings {
             width: config.video.width,
             samples: config.motion.samples,
             rays: 2,
+            rooms: Rooms::default(),
             gaze: GazeSettings::default(),
             datasets: vec![
                 dataset("rooms", &[Rgb, Depth, Camera, Gaze], 38, 0.6, 0.15),

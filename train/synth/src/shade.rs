@@ -1,3 +1,4 @@
+use crate::lamp::Lamp;
 use crate::scene::Scene;
 use crate::vector::Vector;
 
@@ -14,21 +15,22 @@ pub(crate) struct Shades {
 
 impl Shades {
     pub(crate) fn new(scene: &Scene) -> Self {
+        let Lamp::Room(lamp) = scene.lamp else { return Self { squares: Vec::new() } };
         let squares = (0..6 * SQUARES * SQUARES).map(|square| {
             let cone = Cone::around(square);
             let solids = scene.solids.iter().enumerate();
             let may_shade = solids.filter(|(index, solid)| {
                 let swings = scene.things.iter().any(|thing| thing.solid == *index && thing.swing.is_some());
-                !solid.surface.glows && (swings || cone.meets(solid.centre - scene.lamp, solid.reach))
+                !solid.surface.glows && (swings || cone.meets(solid.centre - lamp, solid.reach))
             });
             may_shade.map(|(index, _)| index).collect()
         });
         Self { squares: squares.collect() }
     }
 
-    /// Whether something stands between a point and the lamp.
-    pub(crate) fn is_shaded(&self, scene: &Scene, point: Vector) -> bool {
-        let to_lamp = scene.lamp - point;
+    /// Whether something stands between a point and the lamp of the room.
+    pub(crate) fn is_shaded(&self, scene: &Scene, lamp: Vector, point: Vector) -> bool {
+        let to_lamp = lamp - point;
         self.squares[square_of(-to_lamp)].iter().any(|&index| {
             // The lamp is at distance 1 in lengths of the direction to it.
             scene.solids[index].distance(point, to_lamp).is_some_and(|distance| distance < 1.0)

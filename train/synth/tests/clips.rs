@@ -1,7 +1,7 @@
 //! Clips against geometry: whoever has the depth and the poses knows where every pixel goes.
 
 use egom2p_model::Preset;
-use egom2p_synth::{Clip, Settings, Split};
+use egom2p_synth::{Clip, Rooms, Settings, Split};
 
 fn settings(seed: u64) -> Settings {
     Settings::for_model(&Preset::Tiny.config(), seed, 100)
@@ -153,10 +153,20 @@ fn flow(clip: &Clip, from: usize, to: usize, to_pose: &[f64; 16]) -> Flow {
 
 #[test]
 fn pixels_are_found_in_the_next_frame() {
-    let settings = settings(7);
+    // Measured: 0.93, 0.05 and 2.1; edges and what comes from behind them are the rest.
+    assert_found(&settings(7), 3.0);
+}
+
+#[test]
+fn pixels_of_dark_rooms_are_found_in_the_next_frame() {
+    // The lamp moves with the camera, so that colours change.
+    assert_found(&Settings { rooms: Rooms::Dark, ..settings(7) }, 12.0);
+}
+
+fn assert_found(settings: &Settings, colour_bound: f64) {
     let (mut n, mut found, mut still, mut difference, mut n_frames) = (0, 0, 0, 0.0, 0);
     for index in 0..6 {
-        let clip = clip(&settings, 1, Split::Training, index);
+        let clip = clip(settings, 1, Split::Training, index);
         for frame in [0, 5, 11] {
             let flow = |pose| flow(&clip, frame, frame + 1, pose);
             let right = flow(&clip.frame_poses[frame + 1]);
@@ -171,10 +181,9 @@ fn pixels_are_found_in_the_next_frame() {
     }
     let (share, without) = (found as f64 / n as f64, still as f64 / n as f64);
     let difference = difference / f64::from(n_frames);
-    // Measured: 0.93, 0.05 and 2.1; edges and what comes from behind them are the rest.
     assert!(share > 0.9, "{share} of the pixels are found");
     assert!(without < 0.3, "{without} of the pixels are found without the motion");
-    assert!(difference < 3.0, "colours are {difference} of 255 apart");
+    assert!(difference < colour_bound, "colours are {difference} of 255 apart");
 }
 
 #[test]
@@ -191,4 +200,51 @@ fn gaze_is_in_the_picture_or_missing() {
     }
     // 6 percent of 3600, in gaps of five: two deviations are 2 percent.
     assert!((n / 50..n / 10).contains(&n_missing), "{n_missing} of {n}");
+}
+
+/// The correlation of brightness with the inverse of depth over all pixels of some clips.
+fn nearness_in_brightness(rooms: Rooms) -> f64 {
+    let settings = Settings { rooms, ..small(9) };
+    let (mut n, mut sums) = (0.0, [0.0; 5]);
+    for index in 0..12 {
+        let clip = clip(&settings, index % 3, Split::Training, index);
+        for (colour, metres) in clip.rgb.chunks_exact(3).zip(&clip.depth) {
+            let (light, near) = (colour.iter().map(|&value| f64::from(value)).sum::<f64>(), 1.0 / f64::from(*metres));
+            n += 1.0;
+            let terms = [light, near, light * light, near * near, light * near];
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+        }
+    }
+    let [light, near, light_square, near_square, product] = sums.map(|sum| sum / n);
+    (product - light * near) / ((light_square - light * light) * (near_square - near * near)).sqrt()
+}
+
+#[test]
+fn what_is_near_is_bright_in_dark_rooms_only() {
+    let (dark, furnished) = (nearness_in_brightness(Rooms::Dark), nearness_in_brightness(Rooms::Furnished));
+    assert!(dark > 0.6 && furnished.abs() < 0.3, "{dark} in dark rooms, {furnished} in furnished ones");
+}
+
+#[test]
+fn eyes_in_dark_rooms_are_on_what_shines_red() {
+    let settings = Settings { rooms: Rooms::Dark, rays: 1, ..settings(10) };
+    let (mut n_red, mut n_looks) = (0, 0);
+    for index in 0..12 {
+        let clip = clip(&settings, 0, Split::Training, index);
+        let (width, height) = (clip.camera.width, clip.camera.height);
+        for frame in 0..settings.frames {
+            let pixels = &clip.rgb[3 * frame * width * height..3 * (frame + 1) * width * height];
+            let is_red = |at: usize| pixels[3 * at] > 150 && pixels[3 * at + 1] < 120;
+            let n_seen = (0..width * height).filter(|&at| is_red(at)).count();
+            let [x, y] = clip.gaze[(frame * 30).div_ceil(8).min(clip.gaze.len() - 1)];
+            // What is small, at the edge or of no measurement is left out.
+            if n_seen < 12 || x.is_nan() {
+                continue;
+            }
+            n_looks += 1;
+            let near = |at: usize| ((at % width) as f64 - x).abs() < 3.0 && ((at / width) as f64 - y).abs() < 3.0;
+            n_red += usize::from((0..width * height).any(|at| is_red(at) && near(at)));
+        }
+    }
+    assert!(n_looks > 30 && 2 * n_red > n_looks, "{n_red} of {n_looks} looks");
 }

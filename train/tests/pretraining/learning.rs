@@ -34,10 +34,12 @@ fn slow_what_can_be_learned_is_learned() {
     let chance = (VOCABULARY as f64 - 1.0).ln();
     let before = camera(&mut training);
     assert!((before.held_out - chance).abs() < 0.5, "{before:?}");
+    assert!((before.exchanged.unwrap() - before.held_out).abs() < 0.1, "{before:?}");
     let reports = run(&mut training);
     let after = camera(&mut training);
     // The camera has the colour that most of RGB has; what is held out was never seen.
     assert!(after.held_out < 0.1 * chance, "{} to {}, chance {chance}", before.held_out, after.held_out);
+    assert!(after.exchanged.unwrap() > chance, "{after:?}");
     assert!(after.improved && after.best_step == 300);
     let mean = |reports: &[StepReport]| reports.iter().map(|report| report.loss).sum::<f64>() / reports.len() as f64;
     let (first, last) = (mean(&reports[..50]), mean(&reports[250..]));

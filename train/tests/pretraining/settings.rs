@@ -25,6 +25,7 @@ fn presets_differ_where_the_paper_and_the_code_do() {
 fn settings_are_this_json() {
     let expected = json!({
         "seed": 0,
+        "initialization": "published",
         "precision": "bf16",
         "loss": "mod",
         "batch": { "samples": 1024, "samples_per_pass": 4 },

@@ -1,4 +1,5 @@
 use crate::clip::Take;
+use crate::lamp::Lamp;
 use crate::render::{Painter, render};
 use crate::settings::{Settings, Split};
 use crate::shade::Shades;
@@ -40,12 +41,13 @@ fn shade_is_that_of_every_body() {
             let (hit, direction) = painter.cast((at % 101) as f64, (at / 101) as f64, &seen);
             // A little in front of the surface, which is lit where its own body does not hide the lamp.
             let point = painter.pose.position + direction * (hit.distance * 0.999);
-            let to_lamp: Vector = scene.lamp - point;
+            let Lamp::Room(lamp) = scene.lamp else { panic!("a lamp in the room") };
+            let to_lamp: Vector = lamp - point;
             let hides = |solid: &crate::solid::Solid| {
                 !solid.surface.glows && solid.distance(point, to_lamp).is_some_and(|distance| distance < 1.0)
             };
             let expected = scene.solids.iter().any(hides);
-            assert_eq!(shades.is_shaded(&scene, point), expected, "pixel {at} of clip {index}");
+            assert_eq!(shades.is_shaded(&scene, lamp, point), expected, "pixel {at} of clip {index}");
             n_shaded += usize::from(expected);
             n_lit += usize::from(!expected);
         }
