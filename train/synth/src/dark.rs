@@ -12,17 +12,18 @@ const TRIES: usize = 30;
 const HALF_PEDESTAL: f64 = 0.25;
 
 /// A bare room that follows from the numbers, seen by the light of a lamp on the head: 4 to 7 metres wide and deep, with the
-/// same chequered floor, striped walls and bare ceiling everywhere, and three things on pedestals, of which a red ball
+/// same chequered floor, striped walls and bare ceiling everywhere, and three things on pedestals, of which a large red ball
 /// shines by itself. With `swings`, another red ball hangs from the ceiling and swings.
 ///
-/// What is near is bright, and each surface has its colour, so that a single patch of the picture tells its distance.
+/// What is near is bright, and each surface has its tint, so that a single patch of the picture tells its distance. Nothing
+/// else is red, so that the few codes of a small video tokenizer keep it.
 pub(crate) fn darken(random: &mut Random, swings: bool) -> Scene {
     let size = Vector::new(random.between(4.0, 7.0), random.between(4.0, 7.0), random.between(2.4, 2.8));
     let room = Room {
         size,
-        floor: bare(Pattern::Checker, Vector::new(0.95, 0.78, 0.55), Vector::new(0.50, 0.38, 0.24), 0.5),
+        floor: bare(Pattern::Checker, Vector::new(0.84, 0.76, 0.66), Vector::new(0.42, 0.38, 0.33), 0.5),
         ceiling: bare(Pattern::Tiles, Vector::new(0.92, 0.92, 0.92), Vector::new(0.8, 0.8, 0.8), 1.0),
-        walls: [bare(Pattern::Stripes, Vector::new(0.60, 0.74, 0.95), Vector::new(0.46, 0.58, 0.78), 0.5); 4],
+        walls: [bare(Pattern::Stripes, Vector::new(0.64, 0.71, 0.80), Vector::new(0.49, 0.54, 0.61), 0.5); 4],
     };
     let mut scene =
         Scene { room, solids: Vec::new(), things: Vec::new(), lamp: Lamp::Head, exposure: Vector::new(1.0, 1.0, 1.0) };
@@ -41,13 +42,13 @@ pub(crate) fn darken(random: &mut Random, swings: bool) -> Scene {
         let (allure, surface) = palette::thing(random, index == 0);
         let radius = random.between(0.16, 0.24);
         let (shape, half) = match index {
-            0 => (Shape::Ball { radius }, radius),
+            0 => (Shape::Ball { radius: 1.4 * radius }, 1.4 * radius),
             1 => (Shape::Cylinder { radius: 0.8 * radius, half_height: radius }, radius),
             _ => (Shape::Box { half: Vector::new(radius, radius, radius) * 0.8, turn: (0.0, 1.0) }, 0.8 * radius),
         };
         scene.things.push(Thing { solid: scene.solids.len(), allure, swing: None });
         let centre = Vector::new(x, y, 2.0 * half_height + half);
-        scene.solids.push(Solid::new(centre, shape, Surface { glows: index == 0, ..surface }));
+        scene.solids.push(Solid::new(centre, shape, if index == 0 { shining(surface) } else { surface }));
     }
     if swings {
         scene.hang(random);
@@ -67,10 +68,15 @@ impl Scene {
             phase: random.unit(),
         };
         let (_, surface) = palette::thing(random, true);
-        let ball = Shape::Ball { radius: random.between(0.14, 0.2) };
+        let ball = Shape::Ball { radius: random.between(0.2, 0.28) };
         self.things.push(Thing { solid: self.solids.len(), allure: palette::SWINGING_ALLURE, swing: Some(swing) });
-        self.solids.push(Solid::new(swing.centre(0.0), ball, Surface { glows: true, ..surface }));
+        self.solids.push(Solid::new(swing.centre(0.0), ball, shining(surface)));
     }
+}
+
+/// Without a pattern, and as bright from far as from near.
+fn shining(surface: Surface) -> Surface {
+    Surface { second: surface.first, glows: true, ..surface }
 }
 
 fn bare(pattern: Pattern, first: Vector, second: Vector, size: f64) -> Surface {
