@@ -2,6 +2,7 @@
 
 mod bench;
 mod clips;
+mod device;
 mod evaluate;
 mod interrupt;
 mod left_out;

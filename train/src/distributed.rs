@@ -1,5 +1,5 @@
 //! Training by several processes: how they were launched, and what they do together. The engine is torch's own, c10d with
-//! Gloo on the processor; there is no collective of this project.
+//! Gloo on the processor and NCCL between GPUs; there is no collective of this project.
 
 mod error;
 mod hosts;

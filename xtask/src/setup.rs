@@ -9,7 +9,10 @@ mod nvrtc;
 pub(crate) mod onnxruntime;
 pub(crate) mod onnxruntime_gpu;
 pub(crate) mod tensorrt;
+mod torch_cuda;
 pub(crate) mod wheel;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -25,6 +28,9 @@ pub(crate) struct Arguments {
     /// were built with --backend onnxruntime: 1.2 GB to download, 1.7 GB when unpacked.
     #[arg(long)]
     onnxruntime_gpu: bool,
+    /// Also compile what training on GPUs needs, against the torch that pip has installed in this site-packages
+    #[arg(long, value_name = "SITE-PACKAGES")]
+    torch_cuda: Option<PathBuf>,
 }
 
 /// Fetches and checks what was asked for.
@@ -35,6 +41,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let library = folder.join(onnxruntime::library_name());
         say(format_args!("set up: {}, which programs find with", folder.display()));
         say(format_args!("  export ORT_DYLIB_PATH={} LD_LIBRARY_PATH={}", library.display(), folder.display()));
+    }
+    if let Some(site) = &arguments.torch_cuda {
+        let [(library, path), (search, folder)] = torch_cuda::build(workspace, site)?;
+        say(format_args!("set up: {}, which egom2p-train finds with", path.display()));
+        say(format_args!("  export {library}={} {search}={}", path.display(), folder.display()));
     }
     Ok(())
 }

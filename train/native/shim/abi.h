@@ -85,6 +85,10 @@ struct Store;
 struct Group;
 struct Reducer;
 
+// What two parts that work together have in common: the libtorch that they were compiled against, and what they exchange.
+#define EGOM2P_INTERFACE TORCH_VERSION ", interface 1"
+EGOM2P_EXPORT char const* egom2p_torch_interface();
+
 EGOM2P_EXPORT void egom2p_torch_adamw(
     AdamWLists const* lists, AdamWStep const* step, Tensor const* gradient_scale, Failure* failure);
 

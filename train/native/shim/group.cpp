@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
+#include <torch/headeronly/version.h>
 
 #include <chrono>
 
@@ -26,12 +27,18 @@ c10d::ReduceOp reduce_op(int32_t reduction)
     }
 }
 
-// gloo reads and writes memory without looking at strides.
+// Memory is read and written without looking at strides.
 at::Tensor contiguous_of(Tensor const* tensor)
 {
     auto const& found = tensor_of(tensor);
     TORCH_CHECK_VALUE(found.defined() && found.is_contiguous(), "the tensor is not contiguous");
     return found;
+}
+
+// What takes tensors that lie where this one does.
+c10::intrusive_ptr<c10d::Backend> backend_of(Group const* group, at::Tensor const& tensor)
+{
+    return group->group->getBackend(tensor.device().type());
 }
 
 template <typename Start>
@@ -44,6 +51,11 @@ void collective(Failure* failure, Start&& start)
 }
 
 } // namespace
+
+char const* egom2p_torch_interface()
+{
+    return EGOM2P_INTERFACE;
+}
 
 Group* egom2p_torch_group(Store const* store, int32_t rank, int32_t n_ranks, int64_t timeout_ms,
     char const* interface_address, Failure* failure)
@@ -62,7 +74,7 @@ Group* egom2p_torch_group(Store const* store, int32_t rank, int32_t n_ranks, int
         auto group = c10::make_intrusive<c10d::ProcessGroup>(store->store, rank, n_ranks);
         group->setBackend(c10::DeviceType::CPU, Backend::GLOO, gloo);
         group->setDefaultBackend(Backend::GLOO);
-        made = new Group{std::move(gloo), std::move(group)};
+        made = new Group{std::move(gloo), std::move(group), {}};
     });
     return made;
 }
@@ -73,7 +85,7 @@ void egom2p_torch_all_reduce(Group* group, Tensor const* tensor, int32_t reducti
         std::vector<at::Tensor> tensors{contiguous_of(tensor)};
         c10d::AllreduceOptions options;
         options.reduceOp = reduce_op(reduction);
-        return group->gloo->allreduce(tensors, options);
+        return backend_of(group, tensors[0])->allreduce(tensors, options);
     });
 }
 
@@ -83,7 +95,7 @@ void egom2p_torch_broadcast(Group* group, Tensor const* tensor, int32_t root, Fa
         std::vector<at::Tensor> tensors{contiguous_of(tensor)};
         c10d::BroadcastOptions options;
         options.rootRank = root;
-        return group->gloo->broadcast(tensors, options);
+        return backend_of(group, tensors[0])->broadcast(tensors, options);
     });
 }
 
@@ -95,7 +107,7 @@ void egom2p_torch_all_gather(Group* group, Tensor const* tensor, TensorSink sink
         for (int rank = 0; rank < group->gloo->getSize(); ++rank) {
             outputs[0].push_back(at::empty_like(tensors[0]));
         }
-        return group->gloo->allgather(outputs, tensors);
+        return backend_of(group, tensors[0])->allgather(outputs, tensors);
     });
     if (failure->kind == FAILURE_NONE) {
         guarded(failure, FAILURE_REFUSED, [&] {
@@ -114,5 +126,11 @@ void egom2p_torch_barrier(Group* group, Failure* failure)
 void egom2p_torch_free_group(Group* group)
 {
     Failure ignored{};
-    guarded(&ignored, FAILURE_LOST, [&] { delete group; });
+    guarded(&ignored, FAILURE_LOST, [&] {
+        if (group->gpus) {
+            // A rank that failed does not wait for what it sent.
+            group->gpus->abort();
+        }
+        delete group;
+    });
 }

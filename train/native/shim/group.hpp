@@ -16,4 +16,6 @@ struct Group {
     c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
     // The same ranks as DDP's engine wants them.
     c10::intrusive_ptr<c10d::ProcessGroup> group;
+    // What takes tensors on GPUs; null in a group of processors.
+    c10::intrusive_ptr<c10d::Backend> gpus;
 };

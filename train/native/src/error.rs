@@ -54,6 +54,14 @@ pub enum NativeError {
         /// The first line of what was said.
         reason: String,
     },
+    /// There is no GPU to compute on, or no library for it.
+    #[error("{what}\n{mend}")]
+    Gpu {
+        /// What is missing.
+        what: String,
+        /// What to do.
+        mend: &'static str,
+    },
     /// A checkpointed closure failed when it ran again; the text is that of its own error.
     #[error("{text}")]
     Closure {
@@ -86,6 +94,17 @@ impl NativeError {
     pub(crate) fn before_group(self) -> Self {
         match self {
             Self::LostRank { action, reason } => Self::Rendezvous { action, reason },
+            other => other,
+        }
+    }
+
+    /// The same where GPUs were looked for.
+    pub(crate) fn without_gpu(self) -> Self {
+        match self {
+            Self::Refused { reason, .. } => Self::Gpu {
+                what: format!("there is no GPU to compute on: {reason}"),
+                mend: "use a machine with NVIDIA's driver and a GPU that CUDA_VISIBLE_DEVICES does not hide, or --device cpu",
+            },
             other => other,
         }
     }

@@ -161,6 +161,8 @@ macro_rules! opaque {
 opaque!(Store, Group, Reducer);
 
 unsafe extern "C" {
+    pub(crate) safe fn egom2p_torch_interface() -> *const c_char;
+
     pub(crate) fn egom2p_torch_adamw(
         lists: *const AdamWLists<'_>,
         step: *const AdamWStep,

@@ -2,7 +2,7 @@
 
 use crate::ffi::{self, TensorSink};
 use crate::store::{millis, text};
-use crate::{NativeError, Result, Store};
+use crate::{Gpu, NativeError, Result, Store};
 use std::ptr::NonNull;
 use std::time::Duration;
 use tch::Tensor;
@@ -34,11 +34,11 @@ pub enum Reduction {
     Max,
 }
 
-/// Processes that train together: c10d's `ProcessGroupGloo`.
+/// Processes that train together: c10d's `ProcessGroupGloo` for tensors on the processor and, in a group of GPUs, its
+/// `ProcessGroupNCCL` for those on GPUs.
 ///
-/// Every rank calls the same collectives in the same order, with tensors of one shape and type, contiguous and on the
-/// processor. A collective that another rank's end makes impossible fails with [`NativeError::LostRank`], and so does
-/// every one after it.
+/// Every rank calls the same collectives in the same order, with tensors of one shape and type and contiguous. A collective
+/// that another rank's end makes impossible fails with [`NativeError::LostRank`], and so does every one after it.
 #[derive(Debug)]
 pub struct ProcessGroup {
     group: NonNull<ffi::Group>,
@@ -72,6 +72,16 @@ impl ProcessGroup {
         Ok(Self { group, rank: *rank, n_ranks: *n_ranks })
     }
 
+    /// The same for ranks that have a GPU each: what lies there is exchanged by NCCL, which needs `libtorch_cuda`.
+    ///
+    /// NCCL's work is waited for by the GPU and not by the calls. Where a rank ends, NCCL's own watchdog may end the others
+    /// before a call fails.
+    pub fn nccl(store: &Store, settings: &GroupSettings, gpu: &Gpu) -> Result<Self> {
+        let group = Self::gloo(store, settings)?;
+        gpu.join(&group, &store.with_prefix("nccl")?, settings.timeout)?;
+        Ok(group)
+    }
+
     /// This process's place, from 0.
     pub fn rank(&self) -> usize {
         self.rank
@@ -91,7 +101,7 @@ impl ProcessGroup {
             Reduction::Max => ffi::REDUCTION_MAX,
         };
         ffi::checked("reduce over all ranks", |failure| {
-            // SAFETY: group and tensor outlive the call, which waits for its end.
+            // SAFETY: group and tensor outlive the call; libtorch holds the tensor until the end.
             unsafe { ffi::egom2p_torch_all_reduce(self.as_ptr(), tensor.as_ptr(), reduction, failure) }
         })
     }
@@ -105,7 +115,7 @@ impl ProcessGroup {
             mend: "send from a rank of the group",
         })?;
         ffi::checked(ACTION, |failure| {
-            // SAFETY: group and tensor outlive the call, which waits for its end.
+            // SAFETY: group and tensor outlive the call; libtorch holds the tensor until the end.
             unsafe { ffi::egom2p_torch_broadcast(self.as_ptr(), tensor.as_ptr(), root, failure) }
         })
     }

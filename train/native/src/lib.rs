@@ -1,5 +1,6 @@
 //! What training needs of libtorch and `tch` does not have: [`fused_adamw`], the states of random generators,
-//! [`checkpoint`] of activations, and torch's own distributed engine, c10d ([`Store`], [`ProcessGroup`], [`Reducer`]).
+//! [`checkpoint`] of activations, torch's own distributed engine, c10d ([`Store`], [`ProcessGroup`], [`Reducer`]), and its part
+//! for GPUs ([`Gpu`]).
 //!
 //! Two levels stand between libtorch's C++ and the rest of the program:
 //!
@@ -11,8 +12,12 @@
 //! c10d's `ProcessGroupGloo.hpp` includes headers of gloo, which are not published with libtorch. `shim/gloo` declares
 //! what it names. That is enough, because gloo's objects are held by pointer only and live in `libtorch_cpu`.
 //!
+//! # GPUs
+//! `shim/cuda.cpp` is no part of the program: it is a shared object that links `libtorch_cuda`, and [`Gpu::open`] opens it.
+//! Loading `libtorch_cuda` registers CUDA with the libtorch that the program links, so that one program serves both.
+//!
 //! # Limits
-//! - Collectives are gloo's, on the processor. NCCL is not here: it takes `libtorch_cuda`.
+//! - The part for GPUs has not run on one yet.
 //! - A rank that ends is noticed at once, because its connections close. A machine that vanishes without closing them is
 //!   noticed when the group's timeout is over.
 
@@ -21,6 +26,7 @@ mod checkpoint;
 mod error;
 mod ffi;
 mod generator;
+mod gpu;
 mod group;
 mod reducer;
 mod store;
@@ -29,6 +35,7 @@ pub use adamw::{AdamWStep, AdamWTensors, fused_adamw};
 pub use checkpoint::checkpoint;
 pub use error::{NativeError, Result};
 pub use generator::{generator_state, seed_generator, set_generator_state};
+pub use gpu::Gpu;
 pub use group::{GroupSettings, ProcessGroup, Reduction};
 pub use reducer::{Reducer, ReducerSettings};
 pub use store::Store;

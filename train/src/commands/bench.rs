@@ -1,5 +1,6 @@
 //! `egom2p-train bench`: how fast the main model trains on this machine, and in how much memory.
 
+use super::device::{DeviceName, device};
 use super::interrupt;
 use super::model::ModelArgs;
 use crate::console;
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// Keep nothing of a block for the backward pass but what crosses its border, and compute the block again there
     #[arg(long)]
     checkpointing: bool,
+    /// Where to compute: cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    device: DeviceName,
     /// Threads of one operation [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<u16>>,
@@ -66,12 +70,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
         tch::set_num_threads(threads.get().into());
     }
-    let (config, network) = args.network()?;
+    let device = args.device.open(None)?.map_or(Device::Cpu, |gpu| gpu.device());
+    let (config, network) = args.network(device)?;
     let settings = PretrainingSettings::published();
     let mut optimizer = AdamW::new(network.trainable(), settings.optimizer)?;
     let budgets = [settings.masking.visible_tokens, settings.masking.target_tokens];
     let rows = vec![row(&config, budgets); args.samples_per_pass.get().into()];
-    let batch = Batch::new(&config, &rows, Device::Cpu)?;
+    let batch = Batch::new(&config, &rows, device)?;
     let (mut losses, mut timed) = (Vec::new(), Vec::new());
     for step in 0..=args.steps.get() {
         ensure!(!interrupt::is_asked(), "interrupted before a step was timed\nlet it run");
@@ -80,8 +85,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         losses.push(loss.f_double_value(&[])?);
         let forward = start.elapsed().as_secs_f64();
         loss.f_backward()?;
+        wait_for(device);
         let backward = start.elapsed().as_secs_f64() - forward;
         optimizer.step(settings.schedule.base_learning_rate)?;
+        wait_for(device);
         let optimizer = start.elapsed().as_secs_f64() - forward - backward;
         if step > 0 {
             timed.push(StepSecs { forward, backward, optimizer });
@@ -91,17 +98,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    fn network(&self) -> anyhow::Result<(ModelConfig, Network)> {
+    fn network(&self, device: Device) -> anyhow::Result<(ModelConfig, Network)> {
         let (config, network) = if let Some(path) = &self.weights {
             let folder = WeightsFolder::open(path)?;
             let weights = folder.part(WeightsPart::Model)?;
-            (folder.config().clone(), Network::new(folder.config(), &weights, self.precision, Device::Cpu)?)
+            (folder.config().clone(), Network::new(folder.config(), &weights, self.precision, device)?)
         } else {
             let config = self.model.config()?;
-            let network = Network::new(&config, &Initial::new(&config, 0), self.precision, Device::Cpu)?;
+            let network = Network::new(&config, &Initial::new(&config, 0), self.precision, device)?;
             (config, network)
         };
         Ok((config, if self.checkpointing { network.checkpointed() } else { network }))
+    }
+}
+
+/// Waits until a GPU has done what it was given, so that it is timed.
+fn wait_for(device: Device) {
+    if let Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
     }
 }
 
@@ -113,7 +127,9 @@ fn report(args: &Args, batch: &Batch, losses: &[f64], timed: &[StepSecs]) -> any
     };
     let total = median(|step| step.forward + step.backward + step.optimizer);
     let parts = [median(|step| step.forward), median(|step| step.backward), median(|step| step.optimizer)];
-    let (n_tokens, peak) = (batch.n_tokens(), peak_memory_bytes());
+    // A GPU's memory is its own.
+    let peak = if args.device == DeviceName::Cpu { peak_memory_bytes() } else { None };
+    let n_tokens = batch.n_tokens();
     let tokens_per_sec = n_tokens as f64 / total;
     let threads = tch::get_num_threads();
     if args.json {

@@ -105,7 +105,7 @@ struct MainArgs {
 }
 
 pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<()> {
-    let ranks = args.main.training.start()?;
+    let (ranks, device) = args.main.training.start()?;
     args.model.check_resume(args.main.training.resume)?;
     let newest = args.main.newest()?;
     let settings = args.main.settings(newest.as_ref())?;
@@ -114,23 +114,23 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<()> {
         None => args.model.config()?,
     };
     let initial = Initial::new(&config, settings.seed).with(settings.initialization);
-    args.main.train(&settings, &config, &initial, newest, ranks.as_ref())
+    args.main.train(&settings, &config, &initial, newest, (ranks.as_ref(), device))
 }
 
 pub(crate) fn posttrain(args: &PosttrainArgs) -> anyhow::Result<()> {
-    let ranks = args.main.training.start()?;
+    let (ranks, device) = args.main.training.start()?;
     let newest = args.main.newest()?;
     let settings = args.main.settings(newest.as_ref())?;
     match (newest, &args.weights) {
         (Some(checkpoint), _) => {
             let config = checkpoint.config.clone();
-            args.main.train(&settings, &config, &Initial::new(&config, 0), Some(checkpoint), ranks.as_ref())
+            args.main.train(&settings, &config, &Initial::new(&config, 0), Some(checkpoint), (ranks.as_ref(), device))
         }
         (None, weights) => {
             let path = weights.as_deref().unwrap_or(Path::new(""));
             let folder = WeightsFolder::open(path)?;
             let weights = folder.part(WeightsPart::Model)?;
-            args.main.train(&settings, folder.config(), &weights, None, ranks.as_ref())
+            args.main.train(&settings, folder.config(), &weights, None, (ranks.as_ref(), device))
         }
     }
 }
@@ -167,7 +167,7 @@ impl MainArgs {
         config: &ModelConfig,
         parameters: &dyn Parameters,
         newest: Option<Checkpoint>,
-        ranks: Option<&Rc<Ranks>>,
+        (ranks, device): (Option<&Rc<Ranks>>, Device),
     ) -> anyhow::Result<()> {
         let layout = TokenLayout::new(config);
         let samples_per_pass = settings.batch.samples_per_pass;
@@ -180,7 +180,7 @@ impl MainArgs {
             console::note(format_args!("left out: {}", damage.to_string().lines().next().unwrap_or_default()));
             counted.fetch_add(1, Ordering::Relaxed);
         })?;
-        let mut training = Pretraining::new(settings, config, parameters, Box::new(mixture), Device::Cpu)?;
+        let mut training = Pretraining::new(settings, config, parameters, Box::new(mixture), device)?;
         if self.checkpointing {
             training = training.checkpointed();
         }
@@ -188,7 +188,7 @@ impl MainArgs {
             training = training.join(Rc::clone(ranks))?;
         }
         if !held_out.is_empty() {
-            training.set_validation(Validation::new(config, &held_out, &trained, samples_per_pass, Device::Cpu)?);
+            training.set_validation(Validation::new(config, &held_out, &trained, samples_per_pass, device)?);
         }
         if let Some(checkpoint) = newest {
             ensure!(

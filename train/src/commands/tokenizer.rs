@@ -58,7 +58,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let ranks = args.training.start()?;
+    let (ranks, device) = args.training.start()?;
     args.model.check_resume(args.training.resume)?;
     let newest = if args.training.resume { Some(args.training.newest()?) } else { None };
     let plan = match &newest {
@@ -71,12 +71,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match args.part {
         WeightsPart::Camera | WeightsPart::Gaze => {
             let modality = if args.part == WeightsPart::Gaze { Modality::Gaze } else { Modality::Camera };
-            let tokenizer = MotionTokenizer::new(&plan.config, modality, &settings, Device::Cpu)?;
-            train(args, plan, tokenizer, newest, ranks.as_ref())
+            let tokenizer = MotionTokenizer::new(&plan.config, modality, &settings, device)?;
+            train(args, plan, tokenizer, newest, (ranks.as_ref(), device))
         }
         WeightsPart::Video | WeightsPart::Model => {
-            let tokenizer = VideoTokenizer::new(&plan.config, plan.settings.video_loss()?, settings.seed, Device::Cpu)?;
-            train(args, plan, tokenizer, newest, ranks.as_ref())
+            let tokenizer = VideoTokenizer::new(&plan.config, plan.settings.video_loss()?, settings.seed, device)?;
+            train(args, plan, tokenizer, newest, (ranks.as_ref(), device))
         }
     }
 }
@@ -100,7 +100,7 @@ fn train<T: Tokenizer>(
     plan: Plan,
     tokenizer: T,
     newest: Option<Checkpoint>,
-    ranks: Option<&Rc<Ranks>>,
+    (ranks, device): (Option<&Rc<Ranks>>, Device),
 ) -> anyhow::Result<()> {
     let Plan { config, settings } = plan;
     let folder = ClipFolder::open(&args.data, &config, args.preparation.as_deref())?;
@@ -116,7 +116,8 @@ fn train<T: Tokenizer>(
     let training = TokenizerTraining::new(tokenizer, &settings.settings(), clips.len())?;
     let order = ClipOrder::new(clips.len(), &settings.settings())?;
     let part = args.part;
-    let mut run = Run { training, order, folder, clips, held_out, config, part, settings, ranks: ranks.cloned() };
+    let mut run =
+        Run { training, order, folder, clips, held_out, config, part, settings, device, ranks: ranks.cloned() };
     if let Some(checkpoint) = newest {
         let State { clips, .. } = State::read(&checkpoint)?;
         ensure!(

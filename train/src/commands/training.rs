@@ -1,5 +1,6 @@
 //! What all trainings of the command line share: their folder, their length, and how they end.
 
+use super::device::{DeviceName, device};
 use super::interrupt;
 use super::lock::FolderLock;
 use super::progress::TrainingProgress;
@@ -42,6 +43,9 @@ pub(super) struct TrainingArgs {
     keep: NonZero<usize>,
     #[arg(long, value_name = "N", help = THREADS_HELP)]
     threads: Option<NonZero<u16>>,
+    /// Where to compute: cpu, cuda (of several processes, each on a GPU of its own) or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    device: DeviceName,
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
@@ -84,14 +88,16 @@ struct TrainingFiles {
 }
 
 impl TrainingArgs {
-    /// Prepares libtorch, and waits for the other processes where a launcher started several; `None` where this one trains
-    /// alone. Comes before the first tensor.
-    pub(super) fn start(&self) -> anyhow::Result<Option<Rc<Ranks>>> {
+    /// Prepares libtorch, and waits for the other processes where a launcher started several: they, or `None` where this
+    /// one trains alone, and where to compute. Comes before the first tensor.
+    pub(super) fn start(&self) -> anyhow::Result<(Option<Rc<Ranks>>, Device)> {
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads.get().into());
         }
         let launch = Launch::from_environment(|name| env::var(name).ok())?;
-        launch.map(|launch| Ok(Rc::new(Ranks::meet(&launch)?))).transpose()
+        let gpu = self.device.open(launch.as_ref())?;
+        let ranks = launch.map(|launch| Ranks::meet(&launch, gpu.as_ref())).transpose()?;
+        Ok((ranks.map(Rc::new), gpu.map_or(Device::Cpu, |gpu| gpu.device())))
     }
 
     /// The newest checkpoint of the folder.

@@ -1,6 +1,6 @@
 use super::{DistributedError, Launch, Result};
 use crate::tokenizers::{Peers, Result as TokenizerResult, TokenizerError};
-use egom2p_torch_native::{GroupSettings, ProcessGroup, Reducer, ReducerSettings, Reduction, Store};
+use egom2p_torch_native::{Gpu, GroupSettings, ProcessGroup, Reducer, ReducerSettings, Reduction, Store};
 use std::cell::RefCell;
 use std::fmt;
 use tch::{Device, TchError, Tensor};
@@ -17,8 +17,9 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// Waits until all ranks are there.
-    pub fn meet(launch: &Launch) -> Result<Self> {
+    /// Waits until all ranks are there. With a GPU, which is of this rank alone, what lies on GPUs goes from one to the other
+    /// by NCCL: gradients, and what [`send`](Self::send) is given. The rest goes through the processors.
+    pub fn meet(launch: &Launch, gpu: Option<&Gpu>) -> Result<Self> {
         let Launch { rank, n_ranks, timeout, .. } = *launch;
         let store = if rank == 0 && !launch.is_served {
             Store::serve(launch.port, timeout)?
@@ -26,7 +27,11 @@ impl Ranks {
             Store::connect(&launch.address, launch.port, timeout)?
         };
         let settings = GroupSettings { rank, n_ranks, timeout, interface_address: launch.interface_address.clone() };
-        let group = ProcessGroup::gloo(&store.with_prefix(&launch.prefix)?, &settings)?;
+        let keys = store.with_prefix(&launch.prefix)?;
+        let group = match gpu {
+            Some(gpu) => ProcessGroup::nccl(&keys, &settings, gpu)?,
+            None => ProcessGroup::gloo(&keys, &settings)?,
+        };
         Ok(Self { group, reducer: RefCell::default(), _store: store })
     }
 

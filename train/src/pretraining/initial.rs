@@ -52,10 +52,11 @@ impl Initial {
         let n_values = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))?;
         let mut random = Random::named(self.seed, "initial", name);
         let mut rule = Rule::of(name)?;
-        if self.initialization == Initialization::Mimetic && name.ends_with(".token_emb.weight") {
-            if let Rule::Normal { deviation } = &mut rule {
-                *deviation = MIMETIC_TOKEN_DEVIATION;
-            }
+        if self.initialization == Initialization::Mimetic
+            && name.ends_with(".token_emb.weight")
+            && let Rule::Normal { deviation } = &mut rule
+        {
+            *deviation = MIMETIC_TOKEN_DEVIATION;
         }
         let mut values = match rule {
             Rule::Constant(value) => vec![value; n_values],
@@ -111,11 +112,12 @@ fn orthonormal_rows(n_rows: usize, dim: usize, random: &mut Random) -> Vec<Vec<f
         let mut row: Vec<f64> = (0..dim).map(|_| random.normal()).collect();
         for other in &rows {
             let share: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-            row.iter_mut().zip(other).for_each(|(value, other)| *value -= share * other);
+            for (value, other) in row.iter_mut().zip(other) {
+                *value -= share * other;
+            }
         }
         let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
-        row.iter_mut().for_each(|value| *value /= length);
-        rows.push(row);
+        rows.push(row.iter().map(|value| value / length).collect());
     }
     rows
 }

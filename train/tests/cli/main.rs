@@ -4,6 +4,7 @@
 mod arrays;
 mod bench;
 mod damage;
+mod devices;
 mod failures;
 mod folders;
 mod interrupts;

@@ -33,7 +33,9 @@ fn wrong_usage_is_exit_code_2() {
         "tokenize --data clips --out tokens",
         "tokenize --data clips --tokenizers weights --out tokens --modalities smell",
         "tokenize --data clips --tokenizers weights --out tokens --shard-samples 0",
+        "tokenizer gaze --data clips --out out --device gpu",
         "pretrain --out out",
+        "pretrain --data tokens --out out --device cuda:-1",
         "posttrain --data tokens --out out",
         "posttrain --data tokens --out out --weights weights --resume",
     ] {

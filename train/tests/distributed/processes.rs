@@ -21,7 +21,7 @@ pub(crate) fn of_this_process() -> Option<(PathBuf, Rc<Ranks>)> {
     let folder = env::var_os(FOLDER)?;
     tch::set_num_threads(1);
     let launch = Launch::from_environment(|name| env::var(name).ok()).unwrap().unwrap();
-    Some((folder.into(), Rc::new(Ranks::meet(&launch).unwrap())))
+    Some((folder.into(), Rc::new(Ranks::meet(&launch, None).unwrap())))
 }
 
 /// The variables of torchrun for a rank.

@@ -30,7 +30,8 @@ struct Kept {
     member: Member<'static>,
 }
 
-const VERSION: &str = "2.11.0";
+/// The version that is pinned.
+pub(super) const VERSION: &str = "2.11.0";
 
 const PARTS: [Part; 3] = [
     Part {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::Path;
 use std::rc::Rc;
+use tch::Device;
 
 /// How many held-out clips are evaluated on at most.
 const MAX_EVALUATED: usize = 256;
@@ -33,6 +34,8 @@ pub(super) struct Run<T> {
     pub(super) config: ModelConfig,
     pub(super) part: WeightsPart,
     pub(super) settings: TokenizerFile,
+    /// Where it is trained.
+    pub(super) device: Device,
     /// The processes that train together; `None` in one process.
     pub(super) ranks: Option<Rc<Ranks>>,
 }
@@ -91,7 +94,7 @@ impl<T: Tokenizer> Training for Run<T> {
         let peers: &dyn Peers = self.ranks.as_deref().map_or(&Alone, |ranks| ranks);
         let n_ranks = peers.n_ranks() as i64;
         let indices = self.order.batch(self.training.n_steps(), peers.rank(), peers.n_ranks())?;
-        let clips = self.clips.batch(&self.folder, indices)?;
+        let clips = self.clips.batch(&self.folder, indices, self.device)?;
         let report = match self.training.step(&clips, peers) {
             Err(error @ (TokenizerError::Loss { .. } | TokenizerError::Gradient { .. })) => {
                 let indices = indices.to_vec();
@@ -127,7 +130,7 @@ impl<T: Tokenizer> Training for Run<T> {
         let (mut loss, mut n_evaluated) = (0.0, 0.0);
         let indices: Vec<usize> = (0..n_clips).collect();
         for indices in indices.chunks(self.settings.settings().batch) {
-            let clips = self.held_out.batch(&self.folder, indices)?;
+            let clips = self.held_out.batch(&self.folder, indices, self.device)?;
             let forward = self.training.tokenizer().forward(&clips)?;
             let of_batch = forward.loss.f_double_value(&[]).context("cannot read a loss\ncheck the free memory")?;
             loss += of_batch * clips.size()[0] as f64;
@@ -181,7 +184,8 @@ impl<T: Tokenizer> Run<T> {
     fn not_finite(&mut self, error: &TokenizerError, indices: &[usize]) -> anyhow::Error {
         let _no_gradient = tch::no_grad_guard();
         let mut is_bad = |index: &usize| -> anyhow::Result<bool> {
-            let forward = self.training.tokenizer().forward(&self.clips.batch(&self.folder, &[*index])?)?;
+            let forward =
+                self.training.tokenizer().forward(&self.clips.batch(&self.folder, &[*index], self.device)?)?;
             Ok(!forward.loss.f_double_value(&[])?.is_finite())
         };
         let bad: Vec<usize> = indices.iter().copied().filter(|index| is_bad(index).unwrap_or(false)).collect();

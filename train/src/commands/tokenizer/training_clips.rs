@@ -103,13 +103,13 @@ impl TrainingClips {
         }
     }
 
-    /// Some of them as a batch, f32. Videos that cannot be read are left out.
-    pub(super) fn batch(&mut self, folder: &ClipFolder, indices: &[usize]) -> anyhow::Result<Tensor> {
-        match &self.clips {
+    /// Some of them as a batch on a device, f32. Videos that cannot be read are left out.
+    pub(super) fn batch(&mut self, folder: &ClipFolder, indices: &[usize], device: Device) -> anyhow::Result<Tensor> {
+        let batch = match &self.clips {
             Clips::Motion(clips, _) => {
                 let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
                 let batch = Tensor::f_from_slice(&indices).and_then(|indices| clips.f_index_select(0, &indices));
-                batch.context(MEMORY)
+                batch.context(MEMORY)?
             }
             Clips::Video(clips) => {
                 let mut values = Vec::new();
@@ -122,9 +122,10 @@ impl TrainingClips {
                     }
                 }
                 ensure!(!values.is_empty(), "no clip of a batch can be used\nmend the clips that were left out");
-                tensor(&values, folder.input_shape(Modality::Rgb))
+                tensor(&values, folder.input_shape(Modality::Rgb))?
             }
-        }
+        };
+        batch.f_to_device(device).context(MEMORY)
     }
 }
 
@@ -257,8 +258,7 @@ fn blake3_of(part: WeightsPart) -> blake3::Hasher {
 fn tensor(values: &[f32], shape: Vec<i64>) -> anyhow::Result<Tensor> {
     let n_clips = values.len() as i64 / shape.iter().product::<i64>().max(1);
     let sizes: Vec<i64> = std::iter::once(n_clips).chain(shape).collect();
-    let build =
-        || -> Result<Tensor, TchError> { Tensor::f_from_slice(values)?.f_reshape(sizes)?.f_to_device(Device::Cpu) };
+    let build = || -> Result<Tensor, TchError> { Tensor::f_from_slice(values)?.f_reshape(sizes) };
     build().context(MEMORY)
 }
 
