@@ -13,10 +13,10 @@ const HALF_PEDESTAL: f64 = 0.25;
 
 /// A bare room that follows from the numbers, seen by the light of a lamp on the head: 4 to 7 metres wide and deep, with the
 /// same chequered floor, striped walls and bare ceiling everywhere, and three things on pedestals, of which a large red ball
-/// shines by itself. With `swings`, another red ball hangs from the ceiling and swings.
+/// shines by itself. With `swings`, the ball hangs from the ceiling and swings instead.
 ///
 /// What is near is bright, and each surface has its tint, so that a single patch of the picture tells its distance. Nothing
-/// else is red, so that the few codes of a small video tokenizer keep it.
+/// but the ball is red, so that the few codes of a small video tokenizer keep it, and nothing else draws the eye.
 pub(crate) fn darken(random: &mut Random, swings: bool) -> Scene {
     let size = Vector::new(random.between(4.0, 7.0), random.between(4.0, 7.0), random.between(2.4, 2.8));
     let room = Room {
@@ -46,9 +46,15 @@ pub(crate) fn darken(random: &mut Random, swings: bool) -> Scene {
             1 => (Shape::Cylinder { radius: 0.8 * radius, half_height: radius }, radius),
             _ => (Shape::Box { half: Vector::new(radius, radius, radius) * 0.8, turn: (0.0, 1.0) }, 0.8 * radius),
         };
-        scene.things.push(Thing { solid: scene.solids.len(), allure, swing: None });
+        let is_ball = index == 0;
+        if is_ball && swings {
+            continue;
+        }
+        if is_ball {
+            scene.things.push(Thing { solid: scene.solids.len(), allure, swing: None });
+        }
         let centre = Vector::new(x, y, 2.0 * half_height + half);
-        scene.solids.push(Solid::new(centre, shape, if index == 0 { shining(surface) } else { surface }));
+        scene.solids.push(Solid::new(centre, shape, if is_ball { shining(surface) } else { surface }));
     }
     if swings {
         scene.hang(random);
