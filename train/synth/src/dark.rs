@@ -65,14 +65,7 @@ pub(crate) fn darken(random: &mut Random, swings: bool) -> Scene {
 impl Scene {
     /// Hangs a red ball that shines from the ceiling.
     fn hang(&mut self, random: &mut Random) {
-        let Vector { x, y, z } = self.room.size;
-        let swing = Swing {
-            pivot: Vector::new(x * random.between(0.3, 0.7), y * random.between(0.3, 0.7), z),
-            length: z - random.between(1.3, 1.7),
-            azimuth: random.between(0.0, std::f64::consts::TAU),
-            amplitude: random.between(0.35, 0.6),
-            phase: random.unit(),
-        };
+        let swing = Swing::hung(self.room.size, random);
         let (_, surface) = palette::thing(random, true);
         let ball = Shape::Ball { radius: random.between(0.2, 0.28) };
         self.things.push(Thing { solid: self.solids.len(), allure: palette::SWINGING_ALLURE, swing: Some(swing) });

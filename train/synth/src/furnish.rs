@@ -325,7 +325,7 @@ impl Hall {
             }
         }
         if swings {
-            let swing = self.swing(random);
+            let swing = Swing::hung(self.room.size, random);
             let (_, surface) = palette::thing(random, true);
             let shape = Shape::Ball { radius: random.between(0.1, 0.16) };
             things.push(Thing { solid: self.solids.len(), allure: palette::SWINGING_ALLURE, swing: Some(swing) });
@@ -358,18 +358,6 @@ impl Hall {
             }
         }
         None
-    }
-
-    fn swing(&self, random: &mut Random) -> Swing {
-        let Vector { x, y, z } = self.room.size;
-        let pivot = Vector::new(x * random.between(0.3, 0.7), y * random.between(0.3, 0.7), z);
-        Swing {
-            pivot,
-            length: z - random.between(1.3, 1.7),
-            azimuth: random.between(0.0, std::f64::consts::TAU),
-            amplitude: random.between(0.35, 0.6),
-            phase: random.unit(),
-        }
     }
 }
 

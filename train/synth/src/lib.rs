@@ -5,7 +5,8 @@
 //! the same machine gives the same bytes; sines and logarithms of another platform's library may differ in a last bit.
 //!
 //! - **Pictures**: a ray caster over rooms, boxes, balls and cylinders with procedural textures, a lamp with shadows
-//!   ([`Clip`]); or bare dark rooms by the light of a headlamp ([`Rooms`]). The field of view is fixed, so that motion in the picture tells the camera's motion.
+//!   ([`Clip`]); or bare dark rooms by the light of a headlamp ([`Rooms`]). The field of view is fixed, so that motion in
+//!   the picture tells the camera's motion.
 //! - **Head**: walks along arcs at 0.5 to 1.35 m/s with bob and sway, or stands; turns towards things.
 //! - **Gaze**: mostly on the most salient thing in sight (red before other colours, what swings before all, near before
 //!   far), in fixations with saccades between; smooth pursuit of what swings; noise and gaps.

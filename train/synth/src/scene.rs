@@ -2,6 +2,7 @@ use std::f64::consts::TAU;
 
 use crate::lamp::Lamp;
 use crate::pose::direction;
+use crate::random::Random;
 use crate::solid::{Shape, Solid, Touch};
 use crate::surface::Surface;
 use crate::vector::Vector;
@@ -148,6 +149,18 @@ impl Room {
 }
 
 impl Swing {
+    /// One that hangs from the ceiling of a room of this size, at the height of the eyes at its lowest.
+    pub(crate) fn hung(Vector { x, y, z }: Vector, random: &mut Random) -> Self {
+        let pivot = Vector::new(x * random.between(0.3, 0.7), y * random.between(0.3, 0.7), z);
+        Self {
+            pivot,
+            length: z - random.between(1.3, 1.7),
+            azimuth: random.between(0.0, TAU),
+            amplitude: random.between(0.35, 0.6),
+            phase: random.unit(),
+        }
+    }
+
     /// Where the ball is at a time of the clip (the pendulum of small angles).
     pub(crate) fn centre(&self, secs: f64) -> Vector {
         let turns = self.phase + secs / (TAU * (self.length / GRAVITY).sqrt());
